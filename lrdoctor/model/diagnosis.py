@@ -1,0 +1,98 @@
+"""The end of the line: all that is known about one run, ready for the reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.finding import Finding, Remedy
+from lrdoctor.model.identification import Identification
+from lrdoctor.model.run import Run
+from lrdoctor.model.trajectory import Trajectory
+
+Verdict = Literal["lr-faulty", "lr-healthy", "lr-unknown"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TorchReplay:
+    """The remedy stepped through torch's own scheduler and optimizer: the ground truth for its LR.
+
+    All arrays (T,) over the optimizer updates `steps` (thinned for long runs). `closed_form_error` is
+    max |closed form - torch| / peak. `momentum` is SGD's momentum or Adam's beta1, None where not scheduled.
+    """
+
+    steps: FloatArray
+    lr: FloatArray
+    momentum: FloatArray | None
+    closed_form_error: float
+    torch_version: str
+    optimizer: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossBand:
+    """The counterfactual loss curve: median and 90 % band, (T,) over `steps`."""
+
+    steps: FloatArray
+    median: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counterfactual:
+    """What the fixed schedule would have done to the loss: estimated, refused (with the reason) or not needed."""
+
+    status: Literal["estimated", "refused", "not-needed"]
+    reason: str | None = None
+    method: str | None = None
+    observed_final_loss: float | None = None
+    estimated_final_loss: float | None = None
+    interval_90: tuple[float, float] | None = None
+    prior_share: float | None = None
+    direction: Literal["lower", "higher", "unclear"] | None = None
+    band: LossBand | None = None
+    device: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagnosis:
+    """One run, from files to verdict. `findings` holds suppressed ones too (see Finding.suppressed_by).
+
+    `remedy` is the one that was re-simulated: the first active finding's that has a schedule. `left_out` says which
+    stations were skipped and how to get them ("torch replay: pip install 'lrdoctor[sim]'").
+    """
+
+    run: Run
+    trajectory: Trajectory
+    identification: Identification
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    remedy: Remedy | None = None
+    replay: TorchReplay | None = None
+    counterfactual: Counterfactual = Counterfactual("not-needed")
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> tuple[Finding, ...]:
+        """The findings no other finding explains."""
+        return tuple(finding for finding in self.findings if finding.suppressed_by is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A path that was looked at and not audited, with the reason."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """Everything one `lrdoctor audit` found, sorted by path."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    skipped: tuple[Skipped, ...]
+    version: str

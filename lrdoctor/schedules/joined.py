@@ -1,0 +1,151 @@
+"""Composition: warmup in front of a schedule, one schedule after another, and a slower clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.schedule import Schedule, Unit
+from lrdoctor.schedules._check import require
+from lrdoctor.schedules._write import number
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup(Schedule):
+    """A ramp of `steps` ticks from start_factor x peak ("linear") or a flat stretch at it ("constant"), then `main`.
+
+    The main schedule starts its own count at the end of the ramp: lr(t) = main(t - steps) for t >= steps. The ramp aims
+    at main(0), as SequentialLR([LinearLR, main], milestones=[steps]) does.
+    """
+
+    main: Schedule
+    steps: float
+    start_factor: float = 0.0
+    kind: str = "linear"
+
+    def __post_init__(self) -> None:
+        require(self.steps > 0, "Warmup needs steps > 0", self.steps)
+        require(self.kind in ("linear", "constant"), "Warmup is 'linear' or 'constant'", self.kind)
+
+    @property
+    def family(self) -> str:  # type: ignore[override]  # the main schedule's family, which is only known per instance
+        return self.main.family
+
+    def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
+        t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
+        top = float(self.main.lr_at([0.0])[0])
+        part = np.clip(t / self.steps, 0.0, 1.0) if self.kind == "linear" else np.zeros_like(t)
+        ramp = top * (self.start_factor + (1.0 - self.start_factor) * part)
+        return np.where(t < self.steps, ramp, self.main.lr_at(np.maximum(t - self.steps, 0.0)))
+
+    @property
+    def peak_lr(self) -> float:
+        return self.main.peak_lr
+
+    @property
+    def horizon(self) -> float | None:
+        return None if self.main.horizon is None else self.main.horizon + self.steps
+
+    def params(self) -> dict[str, object]:
+        return self.main.params()
+
+    def torch_code(self, optimizer: str = "optimizer") -> str:
+        factor = max(self.start_factor, 1e-8)  # torch refuses a start_factor of 0
+        if self.kind == "linear":
+            ramp = f"LinearLR({optimizer}, start_factor={number(factor)}, total_iters={number(self.steps)})"
+        else:
+            ramp = f"ConstantLR({optimizer}, factor={number(factor)}, total_iters={number(self.steps)})"
+        main = self.main.torch_code(optimizer)
+        return (
+            f"torch.optim.lr_scheduler.SequentialLR(\n    {optimizer},\n    [\n"
+            f"        torch.optim.lr_scheduler.{ramp},\n        {main},\n    ],\n    milestones=[{number(self.steps)}],\n)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped(Schedule):
+    """A schedule on a slower clock: tick = floor((update - first_update) / updates_per_tick) + first_tick.
+
+    Its own steps are optimizer updates (or whatever the trajectory counts in).
+    """
+
+    schedule: Schedule
+    updates_per_tick: float = 1.0
+    unit: Unit | None = "update"
+    first_update: float = 0.0
+    first_tick: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.updates_per_tick > 0, "Stepped needs updates_per_tick > 0", self.updates_per_tick)
+
+    @property
+    def family(self) -> str:  # type: ignore[override]  # see Warmup.family
+        return self.schedule.family
+
+    def ticks(self, updates: npt.ArrayLike) -> FloatArray:
+        """The scheduler's tick in force at each update."""
+        t = (np.atleast_1d(np.asarray(updates, dtype=np.float64)) - self.first_update) / self.updates_per_tick
+        whole = t if self.updates_per_tick == 1.0 else np.floor(t + 1e-9)
+        return whole + self.first_tick
+
+    def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
+        return self.schedule.lr_at(self.ticks(steps))
+
+    @property
+    def peak_lr(self) -> float:
+        return self.schedule.peak_lr
+
+    @property
+    def horizon(self) -> float | None:
+        ticks = self.schedule.horizon
+        return None if ticks is None else (ticks - self.first_tick) * self.updates_per_tick + self.first_update
+
+    def params(self) -> dict[str, object]:
+        return self.schedule.params()
+
+    def torch_code(self, optimizer: str = "optimizer") -> str:
+        return self.schedule.torch_code(optimizer)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence(Schedule):
+    """Schedules one after another: part i is in force on [milestones[i-1], milestones[i]) and counts from its start."""
+
+    parts: tuple[Schedule, ...]
+    milestones: tuple[float, ...]
+    family: ClassVar[str] = "Unknown"
+
+    def __post_init__(self) -> None:
+        require(len(self.parts) == len(self.milestones) + 1, "Sequence needs one milestone fewer than parts", self.milestones)
+        require(list(self.milestones) == sorted(self.milestones), "Sequence needs sorted milestones", self.milestones)
+
+    def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
+        t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
+        index = np.searchsorted(np.asarray(self.milestones), t, side="right")
+        starts = np.asarray([0.0, *self.milestones])
+        lr = np.empty_like(t)
+        for i, part in enumerate(self.parts):
+            here = index == i
+            lr[here] = part.lr_at(t[here] - starts[i])
+        return lr
+
+    @property
+    def peak_lr(self) -> float:
+        return max(part.peak_lr for part in self.parts)
+
+    @property
+    def horizon(self) -> float | None:
+        last = self.parts[-1].horizon
+        return None if last is None else last + (self.milestones[-1] if self.milestones else 0.0)
+
+    def params(self) -> dict[str, object]:
+        return {"milestones": list(self.milestones)}
+
+    def torch_code(self, optimizer: str = "optimizer") -> str:
+        inner = ",\n        ".join(part.torch_code(optimizer) for part in self.parts)
+        marks = ", ".join(number(mark) for mark in self.milestones)
+        return f"torch.optim.lr_scheduler.SequentialLR(\n    {optimizer},\n    [\n        {inner},\n    ],\n    milestones=[{marks}],\n)"
