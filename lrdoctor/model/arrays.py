@@ -10,11 +10,13 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+
 def floats(values: npt.ArrayLike | Sequence[float]) -> FloatArray:
     """`values` as a read-only (T,) float64 array."""
     array = np.array(values, dtype=np.float64).reshape(-1)
     array.flags.writeable = False
     return array
+
 
 def ints(values: npt.ArrayLike | Sequence[int]) -> IntArray:
     """`values` as a read-only (T,) int64 array."""

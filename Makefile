@@ -1,0 +1,38 @@
+# `make help` is the manual.
+PYTHON ?= python
+.DEFAULT_GOAL := help
+
+.PHONY: help check lint types layers test bench fixtures docs accuracy-sim clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: lint types layers ## Lint, types and the import contracts
+
+lint:
+	$(PYTHON) -m ruff check .
+
+types:
+	$(PYTHON) -m mypy
+	MYPYPATH=. $(PYTHON) -m mypy --strict --explicit-package-bases rules
+
+layers:
+	lint-imports --no-cache
+
+test: ## The whole test suite
+	$(PYTHON) -m pytest -n 2
+
+bench: ## Ratios against the peers, measured in one run
+	$(PYTHON) bench/readers.py
+
+fixtures: ## Rebuild fixtures/runs by driving the real frameworks
+	$(PYTHON) fixtures/make.py
+
+docs: ## Rebuild the pages made from the code: rules and command line
+	$(PYTHON) docs/make.py
+
+accuracy-sim: ## How far the loss estimate is off on models it has not seen (needs the public curves)
+	$(PYTHON) scripts/accuracy_sim.py
+
+clean: ## Remove what builds and runs left behind
+	rm -rf build dist lrdoctor-report .mypy_cache .ruff_cache .pytest_cache .hypothesis

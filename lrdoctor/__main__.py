@@ -1,0 +1,5 @@
+"""`python -m lrdoctor`."""
+
+from lrdoctor.cli.main import main
+
+main()

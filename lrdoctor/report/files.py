@@ -1,0 +1,35 @@
+"""Writing files so that nothing half-written stays: to a temporary file beside the target, then rename."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from lrdoctor.errors import UsageError
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` (UTF-8) to `target` in one step; UsageError where the place cannot be written."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(target, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _cannot_write(target: Path, error: OSError) -> UsageError:
+    why = error.strerror or str(error)
+    return UsageError("The file could not be written.", where=str(target), why=why, hint="choose another place")

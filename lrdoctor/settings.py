@@ -1,0 +1,99 @@
+"""`[tool.lrdoctor]` of the nearest pyproject.toml, as a frozen `Settings`. The command line wins over it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from lrdoctor.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a project has decided once. Keys are spelled with dashes in the file.
+
+    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: str = "error"
+    rules: tuple[str, ...] = ()
+    format: str = "text"
+    report: str = "lrdoctor-report"
+    simulate: bool = True
+    device: str = "auto"
+    jobs: int = 1
+    rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origin: str | None = None
+
+
+_CHOICES = {
+    "fail_on": ("error", "warning", "info", "never"),
+    "format": ("text", "json", "sarif", "junit", "github", "markdown"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+}
+
+
+def find_settings(start: Path) -> Settings:
+    """Settings from the nearest pyproject.toml at or above `start` that has a [tool.lrdoctor] table, else the defaults."""
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            table = _table(file)
+            if table is not None:
+                return parse_settings(table, file)
+    return Settings()
+
+
+def _table(file: Path) -> Mapping[str, Any] | None:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            "The settings could not be read.", where=str(file), why=str(error), hint="repair the file, or run elsewhere"
+        ) from error
+    table = document.get("tool", {}).get("lrdoctor")
+    return table if isinstance(table, Mapping) else None
+
+
+def parse_settings(table: Mapping[str, Any], file: Path) -> Settings:
+    """Check every key and value of a [tool.lrdoctor] table; SettingsError names the first that is wrong."""
+    known = {item.name.replace("_", "-"): item.name for item in fields(Settings) if item.name != "origin"}
+    values: dict[str, Any] = {"origin": str(file)}
+    for key, value in table.items():
+        if key not in known:
+            raise _unknown_key(key, known, file)
+        values[known[key]] = _value(known[key], key, value, file)
+    return Settings(**values)
+
+
+def _unknown_key(key: str, known: Mapping[str, str], file: Path) -> SettingsError:
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(sorted(known))
+    return SettingsError(f"Unknown setting `{key}`.", where=f"{file}, [tool.lrdoctor]", hint=hint)
+
+
+def _value(name: str, key: str, value: Any, file: Path) -> Any:
+    default = getattr(Settings(), name)
+    if isinstance(default, tuple):
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        wanted, value = "a list of strings", tuple(value) if fits else value
+    elif isinstance(default, bool):
+        fits, wanted = isinstance(value, bool), "true or false"
+    elif isinstance(default, int):
+        fits, wanted = isinstance(value, int) and not isinstance(value, bool) and value > 0, "a positive whole number"
+    elif isinstance(default, str):
+        allowed = _CHOICES.get(name)
+        fits = isinstance(value, str) and (allowed is None or value in allowed)
+        wanted = "one of " + ", ".join(allowed) if allowed else "a string"
+    else:
+        fits = isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values())
+        wanted = "a table of rule codes, each a table of options"
+    if not fits:
+        raise SettingsError(f"Setting `{key}` must be {wanted}, not {value!r}.", where=f"{file}, [tool.lrdoctor]")
+    return value

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Sets up a virtual environment of its own and passes the tests: linters, types, import contracts, then pytest.
+set -euo pipefail
+cd "$(dirname "$0")"
+PYTHON="${PYTHON:-python3}"
+
+[ -x .venv-test/bin/python ] || "$PYTHON" -m venv .venv-test
+export PATH="$PWD/.venv-test/bin:$PATH"
+python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[sim,test]'
+make check
+make test

@@ -1,0 +1,37 @@
+"""The pages made from the code are up to date, and the README names what exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from lrdoctor.engine import load_rules
+from lrdoctor.resources import rules_dir
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "make.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_lists_exactly_the_built_in_rules() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| (LR\d{3}) \|", readme, re.MULTILINE))
+    assert listed == {rule.code for rule in load_rules((rules_dir(),))}
+
+
+def test_every_local_link_of_the_docs_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
