@@ -20,10 +20,12 @@ DOCS = Path(__file__).parent
 
 def rules_page() -> str:
     """Every built-in rule's page, one after the other."""
-    parts = ["# The rules\n", "Made from the rule files by `make docs`; `lrdoctor explain CODE` shows the same text.\n"]
-    for rule in load_rules((rules_dir(),)):
-        parts.append(f"## {rule.code} {rule.name} ({rule.severity})\n\n{rule.page.markdown(heading_level=3).strip()}\n")
-    return "\n".join(parts)
+    head = ["# The rules\n", "Made from the rule files by `make docs`; `lrdoctor explain CODE` shows the same text.\n"]
+    pages = [
+        f"## {rule.code} {rule.name} ({rule.severity})\n\n{rule.page.markdown(heading_level=3).strip()}\n"
+        for rule in load_rules((rules_dir(),))
+    ]
+    return "\n".join([*head, *pages])
 
 
 def cli_page() -> str:

@@ -40,7 +40,7 @@ _CHOICES = {
 
 
 def find_settings(start: Path) -> Settings:
-    """Settings from the nearest pyproject.toml at or above `start` that has a [tool.lrdoctor] table, else the defaults."""
+    """Settings from the nearest pyproject.toml at or above `start` that has the table, else the defaults."""
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
         if file.is_file():

@@ -29,8 +29,8 @@ class Note:
 class Series:
     """One tag of one file, in file order, exactly as written (duplicates and steps going back included).
 
-    `values` is (T,). `axes` maps the name of each candidate step axis found beside the values ("step", "epoch", "iter",
-    "_step", "Steps"...) to a (T,) array, NaN where a row lacks it; it may be empty (then the row order is all there is).
+    `values` is (T,). `axes` maps the name of each candidate step axis found beside the values ("step", "epoch",
+    "iter", "_step"...) to a (T,) array, NaN where a row lacks it; it may be empty (then the row order is all there is).
     `origin` is (T,): the line (1-based) or byte offset each point came from, as `origin_unit` says.
     `session` is (T,) or None: the index of the writing process where the file itself tells sessions apart.
     """

@@ -89,11 +89,12 @@ class Trajectory:
 
     `steps` is the number of steps trained (last step + 1) in `step_unit`; `steps_per_epoch` is N (updates per epoch)
     where `step_unit` is "update" and it could be told. `complete` is None where nothing says whether the run finished;
-    `planned_steps` is the declared length (max_steps, epochs x N) in `step_unit`. `offset` of the axis (logs that count
-    from 1) has been removed already. `attempts` counts from-scratch restarts in the same files that were set aside in
-    favour of the longest one. `lr_points` counts the lead group's points as logged (duplicates and overlaps included, the
-    same series in a second file not), `lr_points_by_source` says from which file they came. `lr_resolution` is the relative rounding of the logged LR (6e-8 float32, 1e-9 repr, ...),
-    `lr_quantum` an absolute rounding (1e-5 where mmcv prints five decimals), else 0.
+    `planned_steps` is the declared length (max_steps, epochs x N) in `step_unit`. The offset of logs that count from 1
+    has been removed already. `attempts` counts from-scratch restarts in the same files that were set aside in favour of
+    the longest one. `lr_points` counts the lead group's points as logged (duplicates and overlaps included, the same
+    series in a second file not), `lr_points_by_source` says from which file they came. `lr_resolution` is the relative
+    rounding of the logged LR (6e-8 float32, 1e-9 repr, ...), `lr_quantum` an absolute rounding (1e-5 where mmcv prints
+    five decimals), else 0.
     """
 
     run_path: str
