@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,24 +192,9 @@ def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
     if out.file is None:
         render(result, Console(), report=index, quiet=out.quiet, verbose=out.verbose)
         return
-    console = Console(record=True, width=120, color_system=None, file=_Discard())
-    render(result, console, report=index, quiet=out.quiet, verbose=out.verbose)
-    _write(console.export_text(styles=False), out.file)
-
-
-class _Discard:
-    """A text stream that forgets: the console only records."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return None
-
-    def isatty(self) -> bool:
-        return False
+    buffer = io.StringIO()
+    render(result, Console(file=buffer, width=120), report=index, quiet=out.quiet, verbose=out.verbose)
+    _write(buffer.getvalue(), out.file)
 
 
 def _write(answer: str, file: Path | None) -> None:
