@@ -22,7 +22,7 @@ def rules_page() -> str:
     """Every built-in rule's page, one after the other."""
     head = ["# The rules\n", "Made from the rule files by `make docs`; `lrdoctor explain CODE` shows the same text.\n"]
     pages = [
-        f"## {rule.code} {rule.name} ({rule.severity})\n\n{rule.page.markdown(heading_level=3).strip()}\n"
+        f"## {rule.code} {rule.name} ({rule.severity})\n\n{rule.page.markdown_at(3).strip()}\n"
         for rule in load_rules((rules_dir(),))
     ]
     return "\n".join([*head, *pages])

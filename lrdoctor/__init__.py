@@ -40,9 +40,14 @@ _HOME = {
     "Warmup": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
     "read": "lrdoctor.readers",
+    "optimizer_kind": "lrdoctor.engine.optimizers",
+    "optimizer_of": "lrdoctor.engine.optimizers",
     "rule": "lrdoctor.engine.rule",
+    "scaled": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "with_horizon": "lrdoctor.engine.remedies",
 }
+_MODULES = frozenset({"synth"})  # public names that are modules themselves
 
 __all__ = sorted(_HOME)  # noqa: PLE0605  # the table above is the single list of public names
 
@@ -52,7 +57,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'lrdoctor' has no attribute {name!r}")
     module = import_module(home)
-    value = module if home.rsplit(".", 1)[-1] == name and name != "audit" else getattr(module, name)
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

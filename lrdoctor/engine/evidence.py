@@ -1,0 +1,74 @@
+"""What a rule may look at: one run, its reading, and the runs beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrdoctor.engine.optimizers import optimizer_of
+from lrdoctor.model.identification import Identification
+from lrdoctor.model.run import Run
+from lrdoctor.model.trajectory import Trajectory
+
+FINAL_SHARE = 0.05
+"""The final loss is the median over this share of the logged losses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another run of the same audit, as far as comparing needs it; None where a thing is not known.
+
+    `optimizer` is the class as the run's files name it, `peak_lr` the planned peak where the schedule is known,
+    `final_loss` NaN where the losses end in non-finite values.
+    """
+
+    path: str
+    framework: str | None
+    optimizer: str | None
+    batch_size: int | None
+    peak_lr: float | None
+    family: str | None
+    final_loss: float | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Everything known about one run. `siblings` are the other runs of the audit, without this one."""
+
+    run: Run
+    trajectory: Trajectory
+    identification: Identification
+    siblings: tuple[Sibling, ...] = ()
+
+
+def sibling_of(run: Run, trajectory: Trajectory, identification: Identification) -> Sibling:
+    """The run as its neighbours see it."""
+    model = run.declared("model")
+    lead = identification.lead
+    return Sibling(
+        path=run.path,
+        framework=run.framework,
+        optimizer=optimizer_of(run),
+        batch_size=trajectory.batch_size,
+        peak_lr=_peak_lr(trajectory, identification),
+        family=lead.fit.family if lead else None,
+        final_loss=_final_loss(trajectory),
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _peak_lr(trajectory: Trajectory, identification: Identification) -> float | None:
+    lead = identification.lead
+    known = lead is not None and lead.fit.family != "Unknown"
+    peak = lead.fit.peak_lr if lead is not None and known else trajectory.peak_lr
+    return peak if np.isfinite(peak) and peak > 0 else None
+
+
+def _final_loss(trajectory: Trajectory) -> float | None:
+    curve = trajectory.loss
+    if curve is None or not len(curve):
+        return None
+    last = curve.values[-max(1, int(FINAL_SHARE * len(curve))) :]
+    return float(np.median(last))  # NaN as soon as one of them is

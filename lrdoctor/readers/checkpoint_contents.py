@@ -1,0 +1,81 @@
+"""What lies in a checkpoint's tree: optimizers, schedulers and a model, wherever a training script put them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lrdoctor.readers.optimizer_state import looks_like_optimizer
+from lrdoctor.readers.plain import mapping
+from lrdoctor.readers.scheduler_state import looks_like_scheduler
+from lrdoctor.readers.skeleton import Stub, Tensor
+
+# A key that names a scheduler: "scheduler", "lr_schedulers", "sched_state_dict", "schedulers_0" ...
+_SCHEDULER_KEY = re.compile(r"(^|_)(lr_?)?sched(uler)?s?(_state)?(_dict)?(_?\d+)?$", re.IGNORECASE)
+# Parts that hold tensors or settings but neither weights nor training state of their own.
+_ASIDE = re.compile(
+    r"rng|random|hyper_?param|^(args|config|cfg|opt|train_args|callbacks|loops|message_hub|wandb.*)$", re.IGNORECASE
+)
+_MODULE_PARTS = frozenset({"_parameters", "_modules"})
+_MAX_DEPTH = 5
+_MAX_NODES = 200_000
+
+
+@dataclass(slots=True)
+class Contents:
+    """Found parts, in file order, not yet interpreted."""
+
+    optimizers: list[object] = field(default_factory=list)
+    schedulers: list[object] = field(default_factory=list)
+    model: bool = False
+    nodes: int = 0
+
+
+def contents_of(root: object) -> Contents:
+    """The parts of `root`, searched five levels deep."""
+    found = Contents()
+    _visit(root, "", 0, found)
+    return found
+
+
+def _visit(value: object, name: str, depth: int, found: Contents) -> None:
+    found.nodes += 1
+    if found.nodes > _MAX_NODES:
+        return
+    if isinstance(value, Tensor):
+        found.model = found.model or (bool(value.size) and depth > 0)
+    elif looks_like_optimizer(value):
+        found.optimizers.append(value)
+    elif looks_like_scheduler(value) or _named_scheduler(value, name):
+        found.schedulers.append(value)
+    elif depth < _MAX_DEPTH:
+        _descend(value, name, depth, found)
+
+
+def _named_scheduler(value: object, name: str) -> bool:
+    """A part filed under a scheduler's name is one, whatever its keys; a list is looked at item by item."""
+    held = mapping(value)
+    return bool(held) and _SCHEDULER_KEY.search(name) is not None and not _holds_schedulers(held or {})
+
+
+def _holds_schedulers(held: Mapping[object, object]) -> bool:
+    inner = [item[0] if isinstance(item, list) and item else item for item in held.values()]
+    return any(looks_like_scheduler(item) for item in inner)
+
+
+def _descend(value: object, name: str, depth: int, found: Contents) -> None:
+    if isinstance(value, list | tuple):
+        for item in value[:1000]:
+            _visit(item, name, depth + 1, found)
+        return
+    held = mapping(value)
+    if held is None:
+        return
+    if isinstance(value, Stub) and not _MODULE_PARTS.isdisjoint(held.keys()):
+        found.model = True
+        return
+    for key, item in held.items():
+        word = key if isinstance(key, str) else ""
+        if not _ASIDE.search(word) or looks_like_optimizer(item):
+            _visit(item, word, depth + 1, found)

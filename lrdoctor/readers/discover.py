@@ -1,0 +1,149 @@
+"""Paths -> the runs below them: which logs, checkpoints and side files belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrdoctor.errors import ReadError, UsageError
+from lrdoctor.model.diagnosis import Skipped
+from lrdoctor.model.run import Checkpoint
+from lrdoctor.readers.checkpoint import read_checkpoint
+from lrdoctor.readers.file_role import role_of
+from lrdoctor.readers.folder_tree import Folder, LogFile, Walk
+from lrdoctor.readers.run_folders import RunFolder, run_folders
+from lrdoctor.readers.separate_files import separate_runs
+
+_WEIGHTS_ONLY = "holds model weights only: no optimizer, no scheduler, no step counter"
+_TRIED = 20  # so many checkpoints of a folder without logs are opened to see whether one is of a training
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of one run, as shown paths, sorted. `path` is its folder, or its file where a folder holds several.
+
+    A checkpoint is a file, or a folder of files saved together.
+    """
+
+    path: str
+    logs: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    side_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Runs, and paths that look like a training record but cannot be used, both sorted by path."""
+
+    runs: tuple[RunFiles, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def discover(paths: Sequence[str]) -> Discovery:
+    """Every run below `paths`. `UsageError` where a path does not exist."""
+    runs: dict[str, RunFiles] = {}
+    skipped: list[Skipped] = []
+    walk = Walk()
+    for given in paths:
+        for found in _below(given, walk):
+            if isinstance(found, Skipped):
+                skipped.append(found)
+            else:
+                runs.setdefault(str(Path(found.path).resolve()), found)
+    skipped += walk.skipped
+    ordered = sorted(runs.values(), key=lambda run: run.path)
+    return Discovery(tuple(ordered), tuple(sorted(set(skipped), key=lambda item: (item.path, item.reason))))
+
+
+def _below(given: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
+    path = Path(given)
+    if not path.exists():
+        raise UsageError("No such file or folder.", where=given, hint="check the spelling, or give its parent folder")
+    shown = path.as_posix()
+    if path.is_dir():
+        yield from _folder(path, shown, walk)
+    else:
+        yield _file(path, shown)
+
+
+def _file(path: Path, shown: str) -> RunFiles | Skipped:
+    """A file named by the user is a run of its own; its side files are those beside it."""
+    if not path.is_file():
+        return Skipped(shown, "neither a regular file nor a folder")
+    found = role_of(path)
+    if found.role == "log":
+        return RunFiles(shown, (shown,), (), _side_files_beside(path))
+    if found.role == "checkpoint":
+        return _checkpoint_run(shown, [shown], ())
+    reasons = {
+        "pointer": f"{found.reason}; fetch it with `git lfs pull`",
+        "side": "a settings file: give the folder with the log or the checkpoint",
+    }
+    return Skipped(shown, reasons.get(found.role) or found.reason or "not recognised as a training log or checkpoint")
+
+
+def _side_files_beside(path: Path) -> tuple[str, ...]:
+    try:
+        beside = sorted(item for item in path.parent.iterdir() if item.is_file())
+    except OSError:
+        return ()
+    return tuple(item.as_posix() for item in beside if role_of(item).role == "side")
+
+
+def _folder(path: Path, shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
+    before = len(walk.skipped)
+    tree = walk.read(path, shown)
+    if tree is None:
+        return
+    found = [item for run in run_folders(tree) for item in _runs_of(run)]
+    yield from found
+    if not found and len(walk.skipped) == before:
+        yield Skipped(shown, "no training log or checkpoint was found in it or below it")
+
+
+def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
+    apart = separate_runs(run.root.logs, {log.path: Path(log.path) for log in run.root.logs})
+    for log in apart:
+        yield RunFiles(log.path, (log.path,), (), tuple(_named_after(log, run.root)))
+    logs = sorted(log.path for log in run.logs if log not in apart)
+    checkpoints, side_files = sorted(run.checkpoints), sorted(run.side_files)
+    if logs:
+        yield RunFiles(run.root.path, tuple(logs), tuple(checkpoints), tuple(side_files))
+    elif checkpoints:
+        found = _checkpoint_run(run.root.path, checkpoints, tuple(side_files))
+        if isinstance(found, RunFiles) or not (apart or run.pointers):
+            yield found
+        elif run.pointers:
+            yield _pointers(run)
+    elif run.pointers and not apart:
+        yield _pointers(run)
+
+
+def _named_after(log: LogFile, folder: Folder) -> Iterable[str]:
+    """Settings of one file among several: those that share its name."""
+    stem = log.name.split(".")[0]
+    return sorted(path for path in folder.side_files if path.rsplit("/", 1)[-1].startswith(stem))
+
+
+def _pointers(run: RunFolder) -> Skipped:
+    first, more = run.pointers[0].rsplit("/", 1)[-1], len(run.pointers) - 1
+    files = f"{first} and {more} more files are git LFS pointers" if more else f"{first} is a git LFS pointer"
+    return Skipped(run.root.path, f"{files}, not data; fetch them with `git lfs pull`")
+
+
+def _checkpoint_run(path: str, checkpoints: list[str], side_files: tuple[str, ...]) -> RunFiles | Skipped:
+    """A run known by its checkpoints alone: at least one of them must be of a training, and not just weights."""
+    reasons: list[str] = []
+    for checkpoint in reversed(checkpoints[-_TRIED:]):
+        try:
+            if _of_training(read_checkpoint(checkpoint)):
+                return RunFiles(path, (), tuple(checkpoints), side_files)
+        except ReadError as error:
+            reasons.append(f"{error.what} {error.why or ''}".strip())
+    return Skipped(path, "; ".join(dict.fromkeys(reasons[:3])) or _WEIGHTS_ONLY)
+
+
+def _of_training(found: Checkpoint) -> bool:
+    counted = found.global_step is not None or found.epoch is not None
+    return found.optimizer is not None or bool(found.schedulers) or counted

@@ -1,0 +1,561 @@
+"""A pickle interpreter that describes instead of building: it imports nothing, calls nothing, and has bounds.
+
+Every opcode of protocols 0 to 5 is carried out on plain containers. Where Python would import a class or call it, a
+`Global` or `Stub` is made. Opcodes after the Python documentation of `pickletools`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Callable
+
+from lrdoctor.errors import ReadError
+from lrdoctor.readers.pickle_calls import call
+from lrdoctor.readers.skeleton import Blob, Global, Storage, Stub
+
+Buffer = bytes | mmap.mmap
+MAX_OPCODES = 10_000_000  # a checkpoint with 100,000 parameter tensors needs fewer; about 5 s
+KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
+MAX_INT_BYTES = 9  # an unsigned 64-bit seed needs nine; longer numbers serve only to slow a reader down
+_SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
+_MAX_KEY_PARTS = 16
+
+
+def describe(
+    data: Buffer, start: int = 0, *, keep_bytes: int = KEEP_BYTES, where: str | None = None
+) -> tuple[object, int]:
+    """The object pickled at byte `start` of `data` as a skeleton, and the position behind it.
+
+    Byte strings longer than `keep_bytes` become a `Blob`. Raises `ReadError` where the pickle is cut, malformed or
+    beyond the bounds.
+    """
+    machine = _Machine(data, start, keep_bytes)
+    try:
+        root = machine.run()
+    except (IndexError, struct.error) as error:
+        why = "it ends inside a pickle, or the pickle is malformed" if machine.pos >= len(data) else "malformed pickle"
+        raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        why = f"malformed pickle ({type(error).__name__})"
+        raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
+    return root, machine.pos
+
+
+def _place(where: str | None, machine: _Machine) -> str:
+    position = f"byte {machine.pos} of the pickle"
+    return f"{where}, {position}" if where else position
+
+
+class _Machine:
+    """The stack, the stacks below the marks, and the memo."""
+
+    __slots__ = ("copied", "data", "keep", "memo", "pos", "stack", "under")
+
+    def __init__(self, data: Buffer, start: int, keep: int) -> None:
+        self.data = data
+        self.pos = start
+        self.keep = keep
+        self.stack: list[object] = []
+        self.under: list[list[object]] = []
+        self.memo: dict[int, object] = {}
+        self.copied = 0
+
+    def run(self) -> object:
+        """Carry out opcodes up to STOP. The three that make up half of a checkpoint's pickle are done in place."""
+        data, handlers, memo = self.data, _HANDLERS, self.memo
+        for _ in range(MAX_OPCODES):
+            opcode = data[self.pos]
+            self.pos += 1
+            if opcode == _BINPUT:
+                memo[data[self.pos]] = self.stack[-1]
+                self.pos += 1
+            elif opcode == _BINGET:
+                self.stack.append(memo[data[self.pos]])
+                self.pos += 1
+            elif opcode == _LONG_BINPUT:
+                memo[_U4.unpack_from(data, self.pos)[0]] = self.stack[-1]
+                self.pos += 4
+            elif opcode == _STOP:
+                return self.stack.pop()
+            else:
+                handlers[opcode](self)
+        raise ReadError("The pickled part is too large.", why=f"it has more than {MAX_OPCODES:,} instructions")
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        piece = self.data[self.pos : self.pos + count]
+        if count < 0 or len(piece) < count:
+            self.pos = len(self.data)
+            raise IndexError("truncated")
+        self.pos += count
+        return piece
+
+    def skip(self, count: int) -> None:
+        if count < 0 or self.pos + count > len(self.data):
+            self.pos = len(self.data)
+            raise IndexError("truncated")
+        self.pos += count
+
+    def line(self, encoding: str = "utf-8") -> str:
+        """The next text up to a line feed, as protocol 0 writes arguments."""
+        end = self.data.find(b"\n", self.pos)
+        if end < 0:
+            self.pos = len(self.data)
+            raise IndexError("truncated")
+        text = self.data[self.pos : end]
+        self.pos = end + 1
+        return text.decode(encoding, "surrogateescape")
+
+    def number(self, layout: struct.Struct) -> int:
+        (value,) = layout.unpack_from(self.data, self.pos)
+        self.pos += layout.size
+        return int(value)
+
+    def called(self, function: object, args: tuple[object, ...]) -> object:
+        """The call's description. What calls copy is bounded: a short pickle can name one long list many times."""
+        given = args[0] if args else None
+        self.copied += len(given) if isinstance(given, list | tuple | dict) else 0
+        if self.copied > MAX_OPCODES:
+            raise ReadError("The pickled part is too large.", why="it copies the same containers over and over")
+        return call(function, args)
+
+    def marked(self) -> list[object]:
+        """What was pushed since the last mark."""
+        items = self.stack
+        self.stack = self.under.pop()
+        return items
+
+
+_U1, _U2, _I4, _U4, _U8, _F8 = (struct.Struct(layout) for layout in ("<B", "<H", "<i", "<I", "<Q", ">d"))
+_STOP, _BINPUT, _BINGET, _LONG_BINPUT = b".qhr"
+_Handler = Callable[[_Machine], None]
+_HANDLERS: dict[int, _Handler] = {}
+
+
+def _on(*opcodes: bytes) -> Callable[[_Handler], _Handler]:
+    def register(handler: _Handler) -> _Handler:
+        _HANDLERS.update({opcode[0]: handler for opcode in opcodes})
+        return handler
+
+    return register
+
+
+# Stack and memo
+
+
+@_on(b"(")
+def _mark(m: _Machine) -> None:
+    m.under.append(m.stack)
+    m.stack = []
+
+
+@_on(b"0")
+def _pop(m: _Machine) -> None:
+    if m.stack:
+        m.stack.pop()
+    else:
+        m.marked()
+
+
+@_on(b"1")
+def _pop_mark(m: _Machine) -> None:
+    m.marked()
+
+
+@_on(b"2")
+def _dup(m: _Machine) -> None:
+    m.stack.append(m.stack[-1])
+
+
+@_on(b"p")
+def _put(m: _Machine) -> None:
+    m.memo[int(m.line())] = m.stack[-1]
+
+
+@_on(b"\x94")
+def _memoize(m: _Machine) -> None:
+    m.memo[len(m.memo)] = m.stack[-1]
+
+
+@_on(b"j")
+def _long_binget(m: _Machine) -> None:
+    m.stack.append(m.memo[_U4.unpack_from(m.data, m.pos)[0]])
+    m.pos += 4
+
+
+@_on(b"g")
+def _get(m: _Machine) -> None:
+    m.stack.append(m.memo[int(m.line())])
+
+
+@_on(b"\x80")
+def _proto(m: _Machine) -> None:
+    if m.number(_U1) > 5:
+        raise ValueError("unknown protocol")
+
+
+@_on(b"\x95")
+def _frame(m: _Machine) -> None:
+    m.number(_U8)  # a hint for buffering; the bytes that follow speak for themselves
+
+
+# Scalars
+
+
+@_on(b"N")
+def _none(m: _Machine) -> None:
+    m.stack.append(None)
+
+
+@_on(b"\x88")
+def _true(m: _Machine) -> None:
+    m.stack.append(True)
+
+
+@_on(b"\x89")
+def _false(m: _Machine) -> None:
+    m.stack.append(False)
+
+
+@_on(b"I")
+def _int(m: _Machine) -> None:
+    text = m.line()
+    m.stack.append(text == "01" if text in ("00", "01") else _decimal(text))
+
+
+@_on(b"L")
+def _long(m: _Machine) -> None:
+    m.stack.append(_decimal(m.line().rstrip("L")))
+
+
+def _decimal(text: str) -> int | Blob:
+    return int(text) if len(text) <= 21 else Blob(len(text))  # a sign and the 20 digits of an unsigned 64-bit number
+
+
+@_on(b"J")
+def _binint(m: _Machine) -> None:
+    m.stack.append(m.number(_I4))
+
+
+@_on(b"K")
+def _binint1(m: _Machine) -> None:
+    m.stack.append(m.data[m.pos])
+    m.pos += 1
+
+
+@_on(b"M")
+def _binint2(m: _Machine) -> None:
+    m.stack.append(m.number(_U2))
+
+
+@_on(b"\x8a")
+def _long1(m: _Machine) -> None:
+    m.stack.append(_integer(m, m.number(_U1)))
+
+
+@_on(b"\x8b")
+def _long4(m: _Machine) -> None:
+    m.stack.append(_integer(m, m.number(_I4)))
+
+
+def _integer(m: _Machine, length: int) -> int | Blob:
+    if length <= MAX_INT_BYTES:
+        return int.from_bytes(m.take(length), "little", signed=True)
+    m.skip(length)
+    return Blob(length)
+
+
+@_on(b"F")
+def _float(m: _Machine) -> None:
+    m.stack.append(float(m.line()))
+
+
+@_on(b"G")
+def _binfloat(m: _Machine) -> None:
+    m.stack.append(_F8.unpack_from(m.data, m.pos)[0])
+    m.pos += 8
+
+
+# Text and bytes
+
+
+@_on(b"S")
+def _string(m: _Machine) -> None:
+    m.stack.append(m.line().strip("'\""))
+
+
+@_on(b"V")
+def _unicode(m: _Machine) -> None:
+    m.stack.append(m.line("raw-unicode-escape"))
+
+
+@_on(b"X")
+def _binunicode(m: _Machine) -> None:
+    m.stack.append(_text(m, m.number(_U4)))
+
+
+@_on(b"\x8c", b"U")
+def _short_binunicode(m: _Machine) -> None:
+    m.stack.append(_text(m, m.number(_U1)))
+
+
+@_on(b"\x8d")
+def _binunicode8(m: _Machine) -> None:
+    m.stack.append(_text(m, m.number(_U8)))
+
+
+@_on(b"T")
+def _binstring(m: _Machine) -> None:
+    m.stack.append(_text(m, m.number(_I4)))
+
+
+def _text(m: _Machine, length: int) -> str:
+    return m.take(length).decode("utf-8", "surrogateescape")
+
+
+@_on(b"C")
+def _short_binbytes(m: _Machine) -> None:
+    m.stack.append(m.take(m.number(_U1)))
+
+
+@_on(b"B")
+def _binbytes(m: _Machine) -> None:
+    m.stack.append(_bytes(m, m.number(_U4)))
+
+
+@_on(b"\x8e", b"\x96")
+def _binbytes8(m: _Machine) -> None:
+    m.stack.append(_bytes(m, m.number(_U8)))
+
+
+def _bytes(m: _Machine, length: int) -> bytes | Blob:
+    if length <= m.keep:
+        return m.take(length)
+    m.skip(length)
+    return Blob(length)
+
+
+@_on(b"\x97")
+def _next_buffer(m: _Machine) -> None:
+    m.stack.append(Blob(0))  # kept outside the pickle
+
+
+@_on(b"\x98")
+def _readonly_buffer(m: _Machine) -> None:
+    """The buffer on the stack becomes read-only: nothing to describe."""
+
+
+# Containers
+
+
+@_on(b")")
+def _empty_tuple(m: _Machine) -> None:
+    m.stack.append(())
+
+
+@_on(b"t")
+def _tuple(m: _Machine) -> None:
+    items = tuple(m.marked())
+    m.stack.append(items)
+
+
+@_on(b"\x85")
+def _tuple1(m: _Machine) -> None:
+    m.stack[-1] = (m.stack[-1],)
+
+
+@_on(b"\x86")
+def _tuple2(m: _Machine) -> None:
+    last = m.stack.pop()
+    m.stack[-1] = (m.stack[-1], last)
+
+
+@_on(b"\x87")
+def _tuple3(m: _Machine) -> None:
+    last, middle = m.stack.pop(), m.stack.pop()
+    m.stack[-1] = (m.stack[-1], middle, last)
+
+
+@_on(b"]")
+def _empty_list(m: _Machine) -> None:
+    m.stack.append([])
+
+
+@_on(b"l")
+def _list(m: _Machine) -> None:
+    items = m.marked()
+    m.stack.append(items)
+
+
+@_on(b"a")
+def _append(m: _Machine) -> None:
+    item = m.stack.pop()
+    _extend(m.stack[-1], [item])
+
+
+@_on(b"e")
+def _appends(m: _Machine) -> None:
+    items = m.marked()
+    _extend(m.stack[-1], items)
+
+
+def _extend(target: object, items: list[object]) -> None:
+    if isinstance(target, list):
+        target.extend(items)
+    elif isinstance(target, Stub):
+        target.items.extend(items)
+    elif isinstance(target, set):
+        target.update(map(key, items))
+    else:
+        raise TypeError("items for something that is no list")
+
+
+@_on(b"}")
+def _empty_dict(m: _Machine) -> None:
+    m.stack.append({})
+
+
+@_on(b"d")
+def _dict(m: _Machine) -> None:
+    items = m.marked()
+    made: dict[object, object] = {}
+    _set_pairs(made, items)
+    m.stack.append(made)
+
+
+@_on(b"s")
+def _setitem(m: _Machine) -> None:
+    value, name = m.stack.pop(), m.stack.pop()
+    _set_pairs(m.stack[-1], [name, value])
+
+
+@_on(b"u")
+def _setitems(m: _Machine) -> None:
+    items = m.marked()
+    _set_pairs(m.stack[-1], items)
+
+
+def _set_pairs(target: object, flat: list[object]) -> None:
+    pairs = target.pairs if isinstance(target, Stub) else target
+    if not isinstance(pairs, dict) or len(flat) % 2:
+        raise TypeError("keys and values for something that is no dict")
+    for index in range(0, len(flat), 2):
+        pairs[key(flat[index])] = flat[index + 1]
+
+
+def key(value: object) -> object:
+    """`value` as a dict key; anything whose hash could be deep or absent is replaced by a stand-in."""
+    kind = type(value)
+    if kind in _SCALARS or kind in (Global, Stub, Storage, Blob):
+        return value
+    if isinstance(value, tuple) and len(value) <= _MAX_KEY_PARTS and all(type(part) in _SCALARS for part in value):
+        return value
+    return Stub(Global("", "unhashable key"))
+
+
+@_on(b"\x8f")
+def _empty_set(m: _Machine) -> None:
+    m.stack.append(set())
+
+
+@_on(b"\x90")
+def _additems(m: _Machine) -> None:
+    _appends(m)
+
+
+@_on(b"\x91")
+def _frozenset(m: _Machine) -> None:
+    items = m.marked()
+    m.stack.append(set(map(key, items)))
+
+
+# Classes, objects and calls: described, never carried out
+
+
+@_on(b"c")
+def _global(m: _Machine) -> None:
+    module = m.line()
+    m.stack.append(Global(module, m.line()))
+
+
+@_on(b"\x93")
+def _stack_global(m: _Machine) -> None:
+    name, module = m.stack.pop(), m.stack.pop()
+    m.stack.append(Global(_word(module), _word(name)))
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a name that is no text")
+    return value
+
+
+@_on(b"\x82")
+def _ext1(m: _Machine) -> None:
+    m.stack.append(Global("copyreg extension", str(m.number(_U1))))
+
+
+@_on(b"\x83")
+def _ext2(m: _Machine) -> None:
+    m.stack.append(Global("copyreg extension", str(m.number(_U2))))
+
+
+@_on(b"\x84")
+def _ext4(m: _Machine) -> None:
+    m.stack.append(Global("copyreg extension", str(m.number(_I4))))
+
+
+@_on(b"i")
+def _inst(m: _Machine) -> None:
+    module = m.line()
+    made = Global(module, m.line())
+    args = tuple(m.marked())
+    m.stack.append(m.called(made, args))
+
+
+@_on(b"o")
+def _obj(m: _Machine) -> None:
+    made, *args = m.marked()
+    m.stack.append(m.called(made, tuple(args)))
+
+
+@_on(b"R", b"\x81")
+def _reduce(m: _Machine) -> None:
+    args = m.stack.pop()
+    m.stack[-1] = m.called(m.stack[-1], args if isinstance(args, tuple) else (args,))
+
+
+@_on(b"\x92")
+def _newobj_ex(m: _Machine) -> None:
+    kwargs, args = m.stack.pop(), m.stack.pop()
+    made = Stub(m.stack[-1], args if isinstance(args, tuple) else (args,))
+    if isinstance(kwargs, dict):
+        made.kwargs = kwargs
+    m.stack[-1] = made
+
+
+@_on(b"b")
+def _build(m: _Machine) -> None:
+    state = m.stack.pop()
+    target = m.stack[-1]
+    if isinstance(target, Stub):
+        target.state = state
+
+
+@_on(b"P")
+def _persid(m: _Machine) -> None:
+    m.stack.append(Stub(Global("", "persistent"), (m.line(),)))
+
+
+@_on(b"Q")
+def _binpersid(m: _Machine) -> None:
+    m.stack.append(_persistent(m.stack.pop()))
+
+
+def _persistent(name: object) -> object:
+    """torch files tensors' bytes under ("storage", type, key, location, count[, view])."""
+    if isinstance(name, tuple) and len(name) >= 5 and name[0] == "storage" and isinstance(name[4], int):
+        kind = name[1].name if isinstance(name[1], Global) else ""
+        return Storage(kind, str(name[2])[:64] if isinstance(name[2], str | int) else "", name[4])
+    return Stub(Global("", "persistent"), (name,))

@@ -1,0 +1,123 @@
+"""Rows of named numbers -> one `Series` per tag, each with the step axes of its own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray, floats, ints
+from lrdoctor.model.run import Note, Series
+
+# Step counters as frameworks spell them, lower case, by their last part: knowledge of names seen in public logs.
+_AXIS_NAMES = frozenset(
+    {
+        "step", "steps", "_step", "global_step", "global_steps", "global step", "globalstep", "n_iter", "num_steps",
+        "iter", "iters", "iteration", "iterations", "it", "epoch", "epochs", "current_steps", "total_timesteps",
+        "timesteps", "timestep", "num_updates", "n_updates", "update", "updates", "batch_idx", "training_step",
+        "train_step", "trainstep", "num_env_steps", "env_steps", "tokens", "consumed_tokens", "num_tokens",
+        "consumed samples", "consumed_samples", "samples", "micro_step",
+    }
+)  # fmt: skip
+_CLOCK_NAMES = frozenset({"_timestamp", "wall_time", "walltime", "timestamp", "wall time", "time/timestamp"})
+_EARLIEST_CLOCK = 1e8  # seconds since 1970: smaller numbers in a column named like a clock are not wall time
+MAX_TAGS = 20_000
+
+
+def is_axis(name: str) -> bool:
+    """Whether a column of this name counts steps of some kind; the part after the last slash decides."""
+    lowered = name.strip().lower()
+    return lowered in _AXIS_NAMES or lowered.rsplit("/", 1)[-1] in _AXIS_NAMES
+
+
+def is_clock(name: str) -> bool:
+    return name.strip().lower() in _CLOCK_NAMES
+
+
+def wall_clock(values: FloatArray) -> FloatArray | None:
+    """`values` as wall time in seconds since 1970, or None where they are not."""
+    known = values[np.isfinite(values)]
+    return floats(values) if len(known) and bool((known > _EARLIEST_CLOCK).all()) else None
+
+
+@dataclass(slots=True)
+class _Column:
+    rows: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+class Rows:
+    """Collects rows in file order; `series()` hands them out by tag, in order of first appearance."""
+
+    def __init__(self, path: str, kind: str, origin_unit: str = "line") -> None:
+        self.path = path
+        self.kind = kind
+        self.origin_unit = origin_unit
+        self.refused_tags = 0
+        self._origins: list[int] = []
+        self._sessions: list[int] = []
+        self._columns: dict[str, _Column] = {}
+        self._axes: dict[str, _Column] = {}
+        self._clock = _Column()
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    def add(self, values: Mapping[str, float], origin: int, session: int = 0) -> None:
+        """One row: every number of it, step counters and clocks included, under its tag."""
+        row = len(self._origins)
+        self._origins.append(origin)
+        self._sessions.append(session)
+        for tag, value in values.items():
+            column = self._column(tag)
+            if column is not None:
+                column.rows.append(row)
+                column.values.append(value)
+
+    def _column(self, tag: str) -> _Column | None:
+        if tag in self._columns:
+            return self._columns[tag]
+        if tag in self._axes:
+            return self._axes[tag]
+        if is_clock(tag):
+            return self._clock
+        if len(self._columns) + len(self._axes) >= MAX_TAGS:
+            self.refused_tags += 1
+            return None
+        home = self._axes if is_axis(tag) else self._columns
+        return home.setdefault(tag, _Column())
+
+    def series(self) -> Iterator[Series | Note]:
+        """A series per tag, then a note where there were more tags than any log has."""
+        origins, sessions = ints(self._origins), ints(self._sessions)
+        axes = {name: self._spread(column) for name, column in self._axes.items()}
+        clock = wall_clock(self._spread(self._clock)) if self._clock.rows else None
+        several = len(sessions) > 0 and bool((sessions != sessions[0]).any())
+        for tag, column in self._columns.items():
+            rows = np.array(column.rows, dtype=np.int64)
+            yield Series(
+                path=self.path,
+                tag=tag,
+                values=floats(column.values),
+                axes=_of_rows(axes, rows),
+                origin=ints(origins[rows]),
+                kind=self.kind,
+                origin_unit=self.origin_unit,
+                wall_time=None if clock is None else floats(clock[rows]),
+                session=ints(sessions[rows]) if several else None,
+            )
+        if self.refused_tags:
+            yield Note(self.path, f"more than {MAX_TAGS:,} names in one file; the rest was not read")
+
+    def _spread(self, column: _Column) -> FloatArray:
+        """(rows,) with NaN where a row lacks the column."""
+        spread = np.full(len(self._origins), np.nan)
+        spread[column.rows] = column.values
+        return spread
+
+
+def _of_rows(axes: Mapping[str, FloatArray], rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dict[str, FloatArray]:
+    """Each axis at these rows, less the axes that none of them has."""
+    found = {name: floats(axis[rows]) for name, axis in axes.items()}
+    return {name: axis for name, axis in found.items() if not np.isnan(axis).all()}

@@ -1,0 +1,204 @@
+"""TensorBoard event files: scalars as `simple_value` or as tensors of no dimensions, and logged hyper-parameters.
+
+Images, histograms, graphs and text make up most bytes of many event files; they are stepped over, never decoded.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lrdoctor.errors import ReadError
+from lrdoctor.model.arrays import FloatArray, IntArray, floats, ints
+from lrdoctor.model.run import Hint, Note, Series
+from lrdoctor.readers.checksum import masked_crc, masked_crcs
+from lrdoctor.readers.event_columns import Points, Walked, decode, padded_width
+from lrdoctor.readers.event_walk import Event, WireError, walk
+from lrdoctor.readers.hparams_plugin import hints_of
+from lrdoctor.readers.opening import absent_data
+from lrdoctor.readers.rows import MAX_TAGS
+from lrdoctor.readers.tfrecord import FOOTER_BYTES, HEADER_BYTES, Batch, Frames, length_in
+
+KIND = "tensorboard"
+_LONGEST_ROW = 1024  # bytes: longer records are rarely scalars and are looked at one by one
+_LONGEST_CHECKED = 1 << 16  # bytes: a record with scalars that is longer is taken without its checksum
+
+
+def sniff(path: str, head: bytes) -> bool:
+    """By its name, or by a first record whose header matches its checksum."""
+    return bool(head) and ("tfevents" in Path(path).name or length_in(head[:HEADER_BYTES]) is not None)
+
+
+def read(path: str) -> Iterator[Series | Note | Hint]:
+    """A series per tag, sorted as first met. `ReadError` where not one whole record can be read."""
+    absent = absent_data(path)
+    if absent is not None:
+        yield absent
+        return
+    found = _Found(path)
+    frames = _scan(path, found)
+    yield from found.series()
+    yield from found.hints()
+    if not found.tags:
+        yield Note(path, "no scalar in it: nothing was logged before the writer closed or the process ended")
+    if frames.trouble:
+        unread = frames.size - frames.at
+        yield Note(path, f"{frames.trouble}; {unread:,} bytes were not read", at=f"byte {frames.at}")
+    yield from found.complaints()
+
+
+def _scan(path: str, found: _Found) -> Frames:
+    try:
+        with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            frames = Frames(data, len(data))
+            _take_all(data, frames, found)
+    except OSError as error:
+        raise ReadError("The file cannot be opened.", where=path, why=error.strerror or str(error)) from error
+    if not found.records:
+        raise ReadError("This is not an event file.", where=path, why="its first record is damaged or cut off")
+    return frames
+
+
+def _take_all(data: mmap.mmap, frames: Frames, found: _Found) -> None:
+    for batch in frames.batches():
+        found.records += len(batch.starts)
+        # A view of the mapped file lives only as long as one batch: the map cannot close while one is around.
+        _take_short(np.frombuffer(data, dtype=np.uint8), batch, found)
+        for start, length in _long_records(batch):
+            _take_long(data, start, length, found)
+
+
+def _take_short(data: npt.NDArray[np.uint8], batch: Batch, found: _Found) -> None:
+    for length in np.unique(batch.lengths[batch.lengths <= _LONGEST_ROW]).tolist():
+        starts = batch.starts[batch.lengths == length]
+        taken = length + FOOTER_BYTES
+        rows = np.zeros((len(starts), padded_width(taken)), dtype=np.uint8)
+        rows[:, :taken] = np.lib.stride_tricks.sliding_window_view(data, taken)[starts]
+        sums = np.ascontiguousarray(rows[:, length:taken]).view("<u4")[:, 0]
+        whole = masked_crcs(rows[:, :length]) == sums
+        origins = starts - HEADER_BYTES
+        found.damaged += origins[~whole].tolist()
+        if not whole.all():
+            rows, origins = rows[whole], origins[whole]
+        for item in decode(rows, length, origins):
+            found.take(item)
+
+
+def _long_records(batch: Batch) -> Iterator[tuple[int, int]]:
+    long = batch.lengths > _LONGEST_ROW
+    return zip(batch.starts[long].tolist(), batch.lengths[long].tolist(), strict=True)
+
+
+def _take_long(data: mmap.mmap, start: int, length: int, found: _Found) -> None:
+    origin, stop = start - HEADER_BYTES, start + length
+    try:
+        event = walk(data, start, stop)
+    except WireError:
+        found.damaged.append(origin)
+        return
+    if (event.scalars or event.hparams) and length <= _LONGEST_CHECKED:
+        stated = int.from_bytes(data[stop : stop + FOOTER_BYTES], "little")
+        if masked_crc(data[start:stop]) != stated:
+            found.damaged.append(origin)
+            return
+    found.take(Walked(origin, event))
+
+
+@dataclass(slots=True)
+class _Single:
+    """Points of one tag that came one by one."""
+
+    origins: list[int] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+    wall_times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def points(self, tag: str) -> Points:
+        columns = (np.array(column, dtype=np.float64) for column in (self.steps, self.wall_times, self.values))
+        return Points(tag, np.array(self.origins, dtype=np.int64), *columns)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the events held, in any order; `damaged` are the bytes where records that fail their checksum start."""
+
+    path: str
+    records: int = 0
+    damaged: list[int] = field(default_factory=list)
+    refused: bool = False
+    tags: dict[str, list[Points]] = field(default_factory=dict)
+    _single: dict[str, _Single] = field(default_factory=lambda: defaultdict(_Single))
+    _hparams: list[bytes] = field(default_factory=list)
+
+    def take(self, item: Points | Walked) -> None:
+        if isinstance(item, Points):
+            if self._welcome(item.tag):
+                self.tags[item.tag].append(item)
+        elif item.event is None:
+            self.damaged.append(item.origin)
+        else:
+            self._take_event(item.origin, item.event)
+
+    def _welcome(self, tag: str) -> bool:
+        if tag not in self.tags and len(self.tags) >= MAX_TAGS:
+            self.refused = True
+            return False
+        self.tags.setdefault(tag, [])
+        return True
+
+    def _take_event(self, origin: int, event: Event) -> None:
+        if event.hparams is not None:
+            self._hparams.append(event.hparams)
+        for tag, number in event.scalars:
+            if self._welcome(tag):
+                single = self._single[tag]
+                single.origins.append(origin)
+                single.steps.append(float(event.step))
+                single.wall_times.append(event.wall_time)
+                single.values.append(number.value)
+
+    def series(self) -> Iterator[Series]:
+        """In order of first appearance in the file."""
+        whole = [_in_file_order([*parts, *self._rest(tag)]) for tag, parts in self.tags.items()]
+        for points in sorted(whole, key=lambda points: (int(points.origins[0]), points.tag)):
+            yield Series(
+                path=self.path,
+                tag=points.tag,
+                values=floats(points.values),
+                axes={"step": floats(points.steps)},
+                origin=ints(points.origins),
+                kind=KIND,
+                origin_unit="byte",
+                wall_time=None if np.isnan(points.wall_times).all() else floats(points.wall_times),
+            )
+
+    def _rest(self, tag: str) -> list[Points]:
+        return [self._single[tag].points(tag)] if tag in self._single else []
+
+    def hints(self) -> Iterator[Hint]:
+        for content in self._hparams[-1:]:
+            yield from hints_of(content, self.path)
+
+    def complaints(self) -> Iterator[Note]:
+        if self.damaged:
+            damaged = sorted(self.damaged)
+            message = f"{len(damaged):,} damaged records were left out, the first"
+            yield Note(self.path, message if len(damaged) > 1 else "a damaged record was left out", f"byte {damaged[0]}")
+        if self.refused:
+            yield Note(self.path, f"more than {MAX_TAGS:,} tags in one file; the rest was not read")
+
+
+def _in_file_order(parts: list[Points]) -> Points:
+    """Layouts were decoded one after another: back to the order of the file, values of one record in their order."""
+    origins: IntArray = np.concatenate([part.origins for part in parts])
+    order = np.argsort(origins, kind="stable")
+    columns: list[FloatArray] = [
+        np.concatenate(column)[order] for column in zip(*(part[2:] for part in parts), strict=True)
+    ]
+    return Points(parts[0].tag, origins[order], *columns)

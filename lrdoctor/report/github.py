@@ -1,0 +1,57 @@
+"""The audit as GitHub Actions workflow commands: one annotation a finding."""
+
+from __future__ import annotations
+
+from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.finding import Finding
+from lrdoctor.report.json import ordered
+from lrdoctor.report.pages import Pages
+from lrdoctor.report.place import file_of, shown
+from lrdoctor.report.printable import printable
+from lrdoctor.report.words import severity_rank
+
+COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
+CAPS = {"error": 10, "warning": 10, "info": 9}  # a step shows 10 of each (actions/toolkit #734); one tells the rest
+
+
+def render(audit: Audit, pages: Pages) -> str:
+    """The active findings, severest first, up to what Actions shows of each severity, then how many were left out."""
+    found = [(diagnosis, finding) for diagnosis in audit.diagnoses for finding in ordered(diagnosis.active)]
+    found.sort(key=lambda pair: severity_rank(pair[1]))
+    lines, left = [], dict.fromkeys(COMMANDS, 0)
+    room = dict(CAPS)
+    for diagnosis, finding in found:
+        severity = finding.severity or "info"
+        if room[severity] > 0:
+            room[severity] -= 1
+            lines.append(_annotation(diagnosis, finding, pages))
+        else:
+            left[severity] += 1
+    return "".join(f"{line}\n" for line in [*lines, *_remainder(left)])
+
+
+def _annotation(diagnosis: Diagnosis, finding: Finding, pages: Pages) -> str:
+    command = COMMANDS[finding.severity or "info"]
+    page = pages.get(finding.code)
+    title = f"{finding.code} {page.title.rstrip('.') if page is not None else finding.name}"
+    fix = f" Fix: {finding.remedy.summary}" if finding.remedy is not None else ""
+    message = f"{shown(diagnosis.run.path)}: {finding.message}{fix}"
+    place = f"file={_property(shown(file_of(diagnosis)))},line=1,title={_property(title)}"
+    return f"::{command} {place}::{_data(message)}"
+
+
+def _remainder(left: dict[str, int]) -> list[str]:
+    parts = [f"{count} more {severity}{'' if count == 1 else 's'}" for severity, count in left.items() if count]
+    if not parts:
+        return []
+    return [f"::notice title=lrdoctor::{_data(', '.join(parts))}: see the report or --format json for all findings"]
+
+
+def _data(text: str) -> str:
+    """Escaped as @actions/core escapes a command's message; what would steer a terminal is left out before."""
+    return "\n".join(map(printable, text.splitlines())).replace("%", "%25").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    """Escaped as @actions/core escapes a command's property."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,219 @@
+"""The audit as strict JSON, by the published schema (docs/audit.schema.json)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
+from lrdoctor.model.finding import Finding, Remedy
+from lrdoctor.model.identification import Fit, GroupIdentification
+from lrdoctor.model.run import Checkpoint, Source
+from lrdoctor.model.trajectory import GroupTrajectory, Segment, StepUnit, Trajectory
+from lrdoctor.report.describe import describe
+from lrdoctor.report.pages import Pages
+from lrdoctor.report.strict import strict
+from lrdoctor.report.words import planned_steps, severity_rank, verdict_sentence
+
+FORMAT_VERSION = 1
+LR_NAME = re.compile(r"(^|[/_-])(lr|learning[_ ]?rate)\d*($|[/_-])", re.IGNORECASE)  # the names logs really use
+
+
+def render(audit: Audit, pages: Pages) -> str:
+    """The document as text; rule pages are not part of it (`lrdoctor explain` prints them)."""
+    del pages  # every machine format is rendered with the same two arguments
+    return dumps(audit)
+
+
+def dumps(audit: Audit) -> str:
+    """The document as text: keys sorted, ASCII only, two spaces, a line break at the end."""
+    return json.dumps(document(audit), sort_keys=True, indent=2, allow_nan=False) + "\n"
+
+
+def document(audit: Audit) -> dict[str, Any]:
+    """The audit as a tree of JSON types: runs, sources and checkpoints by path, findings by weight."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "lrdoctor_version": audit.version,
+        "runs": [_run(diagnosis) for diagnosis in sorted(audit.diagnoses, key=lambda found: found.run.path)],
+        "skipped": [
+            {"path": skipped.path, "reason": skipped.reason}
+            for skipped in sorted(audit.skipped, key=lambda found: (found.path, found.reason))
+        ],
+    }
+
+
+def _run(diagnosis: Diagnosis) -> dict[str, Any]:
+    trajectory = diagnosis.trajectory
+    fields = {
+        "path": diagnosis.run.path,
+        "framework": diagnosis.run.framework,
+        "sources": _sources(diagnosis),
+        "lr_points": trajectory.lr_points,
+        "steps": trajectory.steps,
+        "step_unit": trajectory.step_unit,
+        "steps_per_epoch": _count(trajectory.steps_per_epoch),
+        "epochs": _count(trajectory.epochs),
+        "batch_size": trajectory.batch_size,
+        "complete": trajectory.complete,
+        "segments": [_segment(segment) for segment in trajectory.segments],
+        "param_groups": _param_groups(diagnosis),
+        "checkpoints": [_checkpoint(found) for found in sorted(diagnosis.run.checkpoints, key=lambda one: one.path)],
+        "verdict": diagnosis.verdict,
+        "summary": verdict_sentence(diagnosis),
+        "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
+        "counterfactual": _counterfactual(diagnosis.counterfactual),
+        "left_out": list(diagnosis.left_out),
+    }
+    plain, notes = strict(fields)
+    return {**plain, "notes": notes}
+
+
+def ordered(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Findings that count first, then by severity, code, parameter group and place."""
+
+    def place(finding: Finding) -> tuple[object, ...]:
+        suppressed = finding.suppressed_by is not None
+        return suppressed, severity_rank(finding), finding.code, finding.group or "", finding.first_step
+
+    return sorted(findings, key=place)
+
+
+def _sources(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    counted: dict[str, int] = {}
+    for path, points in diagnosis.trajectory.lr_points_by_source:
+        counted[path] = counted.get(path, 0) + points
+    return [_source(source, diagnosis, counted) for source in sorted(diagnosis.run.sources, key=lambda one: one.path)]
+
+
+def _source(source: Source, diagnosis: Diagnosis, counted: dict[str, int]) -> dict[str, Any]:
+    notes = [str(note) for note in source.notes]
+    points = counted.get(source.path, 0)
+    if not points and any(counted.values()) and _records_lr(source.path, diagnosis):
+        notes.append("its learning rate is recorded in another file of this run as well and counted once, there")
+    return {"path": source.path, "kind": source.kind, "points": points, "scalars": source.points, "notes": notes}
+
+
+def _records_lr(path: str, diagnosis: Diagnosis) -> bool:
+    chosen = {group.tag for group in diagnosis.trajectory.groups}
+    tags = [series.tag for series in diagnosis.run.series if series.path == path and len(series)]
+    return any(tag in chosen or LR_NAME.search(tag) for tag in tags)
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "first_step": _count(segment.first_step),
+        "last_step": _count(segment.last_step),
+        "source": segment.source,
+        "resumed": segment.resumed,
+    }
+
+
+def _param_groups(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    trajectory = diagnosis.trajectory
+    read = {group.name: group for group in diagnosis.identification.groups}
+    return [_param_group(group, read.get(group.name), trajectory) for group in trajectory.groups]
+
+
+def _param_group(group: GroupTrajectory, reading: GroupIdentification | None, trajectory: Trajectory) -> dict[str, Any]:
+    fields: dict[str, Any] = {"name": group.name, "tag": group.tag, "schedule": None}
+    if reading is None or not reading.fits:
+        return fields
+    fields["schedule"] = _schedule(reading.fit, _last_executed(group, reading.fit, trajectory))
+    if len(reading.fits) > 1:
+        fields["segments"] = [_stretch(fit) for fit in reading.fits]
+    return fields
+
+
+def _last_executed(group: GroupTrajectory, fit: Fit, trajectory: Trajectory) -> float:
+    last_logged = float(group.steps[-1]) if len(group.steps) else fit.last_step
+    return max(float(trajectory.steps - 1), last_logged)
+
+
+def _stretch(fit: Fit) -> dict[str, Any]:
+    steps = {"first_step": _count(fit.first_step), "last_step": _count(fit.last_step)}
+    return {**_schedule(fit, fit.last_step), **steps}
+
+
+def _schedule(fit: Fit, last_step: float) -> dict[str, Any]:
+    warmup = fit.warmup
+    return {
+        "family": fit.family,
+        "stepped": fit.stepped,
+        "params": fit.schedule.params(),
+        "warmup": None
+        if warmup is None
+        else {"kind": warmup.kind, "steps": _count(warmup.steps), "start_factor": warmup.start_factor},
+        "peak_lr": fit.peak_lr,
+        "final_lr": float(fit.whole.lr_at([last_step])[0]),
+        "horizon_steps": _count(planned_steps(fit)),
+        "fit_error": fit.fit_error,
+        "confidence": fit.confidence,
+        "runner_up": fit.runner_up,
+        "exact": fit.exact,
+        "assumed": list(fit.assumed),
+    }
+
+
+def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
+    scheduler = checkpoint.scheduler
+    return {
+        "path": checkpoint.path,
+        "kind": checkpoint.kind,
+        "model": checkpoint.model,
+        "optimizer": checkpoint.optimizer is not None,
+        "scheduler": bool(checkpoint.schedulers),
+        "scheduler_family": scheduler.family if scheduler else None,
+        "last_epoch": _count(scheduler.last_epoch) if scheduler else None,
+        "optimizer_step": checkpoint.optimizer.step if checkpoint.optimizer else None,
+        "global_step": checkpoint.global_step,
+        "epoch": _count(checkpoint.epoch),
+        "framework": checkpoint.framework,
+        "recomputes_schedule": checkpoint.recomputes_schedule,
+        "notes": [str(note) for note in checkpoint.notes],
+    }
+
+
+def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity or "info",
+        "message": finding.message,
+        "first_step": _count(finding.first_step),
+        "last_step": _count(finding.last_step),
+        "param_group": finding.group,
+        "evidence": dict(finding.evidence),
+        "fix": None if finding.remedy is None else _fix(finding.remedy, step_unit),
+        "suppressed_by": finding.suppressed_by,
+    }
+
+
+def _fix(remedy: Remedy, step_unit: StepUnit) -> dict[str, Any]:
+    schedule = remedy.schedule
+    return {
+        "summary": remedy.summary,
+        "schedule": None if schedule is None else describe(schedule, step_unit).fields(),
+        "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
+    }
+
+
+def _counterfactual(found: Counterfactual) -> dict[str, Any]:
+    return {
+        "status": found.status,
+        "reason": found.reason,
+        "method": found.method,
+        "observed_final_loss": found.observed_final_loss,
+        "estimated_final_loss": found.estimated_final_loss,
+        "interval_90": None if found.interval_90 is None else list(found.interval_90),
+        "prior_share": found.prior_share,
+        "direction": found.direction,
+        "device": found.device,
+        "seconds": found.seconds,
+    }
+
+
+def _count(value: float | None) -> float | int | None:
+    """A whole number of steps as an integer."""
+    return int(value) if value is not None and float(value).is_integer() else value

@@ -1,0 +1,64 @@
+"""The audit as JUnit XML: one suite, a test case a run, a failure an active finding at error or warning."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.finding import Finding
+from lrdoctor.report.json import ordered
+from lrdoctor.report.pages import Pages
+from lrdoctor.report.place import shown
+from lrdoctor.report.words import verdict_sentence
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # outside Char of XML 1.0
+
+
+def render(audit: Audit, pages: Pages) -> str:
+    """The XML text. A run nothing can be said about is skipped; info findings go to its system-out."""
+    failed = sum(bool(_failures(diagnosis)) for diagnosis in audit.diagnoses)
+    unknown = sum(_is_skipped(diagnosis) for diagnosis in audit.diagnoses)
+    counts = {"tests": str(len(audit.diagnoses)), "failures": str(failed), "errors": "0", "skipped": str(unknown)}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "lrdoctor", **counts})
+    for diagnosis in audit.diagnoses:
+        _case(suite, diagnosis, pages)
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _case(suite: ElementTree.Element, diagnosis: Diagnosis, pages: Pages) -> None:
+    name = _xml(shown(diagnosis.run.path))
+    case = ElementTree.SubElement(suite, "testcase", {"classname": "lrdoctor.audit", "name": name})
+    for finding in _failures(diagnosis):
+        attributes = {"type": finding.code, "message": _xml(f"{finding.code} {finding.name}: {finding.message}")}
+        ElementTree.SubElement(case, "failure", attributes).text = _xml(_body(finding, pages))
+    if _is_skipped(diagnosis):
+        ElementTree.SubElement(case, "skipped", {"message": _xml(verdict_sentence(diagnosis))})
+    remarks = [finding for finding in ordered(diagnosis.active) if finding.severity not in ("error", "warning")]
+    told = [verdict_sentence(diagnosis), *(f"{one.code} {one.name}: {one.message}" for one in remarks)]
+    ElementTree.SubElement(case, "system-out").text = _xml("\n".join(told))
+
+
+def _failures(diagnosis: Diagnosis) -> list[Finding]:
+    return [finding for finding in ordered(diagnosis.active) if finding.severity in ("error", "warning")]
+
+
+def _is_skipped(diagnosis: Diagnosis) -> bool:
+    return diagnosis.verdict == "lr-unknown" and not _failures(diagnosis)
+
+
+def _body(finding: Finding, pages: Pages) -> str:
+    lines = [finding.message, f"steps {finding.first_step:g} to {finding.last_step:g}"]
+    lines += [f"{key} = {value}" for key, value in sorted(finding.evidence.items())]
+    if finding.remedy is not None:
+        lines.append(f"fix: {finding.remedy.summary}")
+    page = pages.get(finding.code)
+    if page is not None:
+        lines += ["", page.why]
+    return "\n".join(lines)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("", text)

@@ -1,0 +1,117 @@
+"""The audit as Markdown: a short table for a pull request's comment or a chat window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.finding import Finding
+from lrdoctor.report import numbers
+from lrdoctor.report.json import ordered
+from lrdoctor.report.lr_curves import lr_curves
+from lrdoctor.report.pages import Pages
+from lrdoctor.report.place import shown
+from lrdoctor.report.printable import printable
+from lrdoctor.report.words import counterfactual_words, schedule_words, verdict_sentence
+
+LIMIT = 65_536  # characters GitHub takes in one comment
+ROOM = LIMIT - 512  # what the parts may fill; the rest is for the lines that say what was left out
+MARKER = "<!-- lrdoctor -->"  # lets a bot find its own comment and update it
+CURVE_WIDTH = 24
+ICONS = {"lr-faulty": "❌", "lr-healthy": "✅", "lr-unknown": "❔"}
+ORDER = {"lr-faulty": 0, "lr-unknown": 1, "lr-healthy": 2}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$])")
+
+
+def render(audit: Audit, pages: Pages) -> str:
+    """Marker, headline, table (faulty runs first), then the findings of each faulty run; always below `LIMIT`."""
+    ranked = sorted(audit.diagnoses, key=lambda diagnosis: (ORDER[diagnosis.verdict], diagnosis.run.path))
+    head = f"{MARKER}\n{_headline(audit)}\n\n"
+    if not ranked:
+        return head
+    table = "| run | | executed LR, with the fix | verdict |\n| --- | --- | --- | --- |\n"
+    rows, left_rows = _fill(map(_row, ranked), ROOM // 2)
+    details = [_details(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
+    told, left_details = _fill(details, ROOM - len(head) - len(table) - len(rows))
+    return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left_details, 'run with findings')}"
+
+
+def _fill(parts: Iterable[str], room: int) -> tuple[str, int]:
+    """As many leading parts as fit into `room` characters, and how many did not."""
+    kept: list[str] = []
+    left = 0
+    for part in parts:
+        if not left and len(part) <= room:
+            kept.append(part)
+            room -= len(part)
+        else:
+            left += 1
+    return "".join(kept), left
+
+
+def _left(count: int, noun: str) -> str:
+    if not count:
+        return ""
+    nouns = noun.replace("run", "runs", 1)
+    return f"\n_{numbers.plural(count, noun, nouns)} more: see the HTML report._\n"
+
+
+def _headline(audit: Audit) -> str:
+    faulty = sum(diagnosis.verdict == "lr-faulty" for diagnosis in audit.diagnoses)
+    runs = numbers.plural(len(audit.diagnoses), "run")
+    return f"**lrdoctor**: {faulty} of {runs} with a faulty learning-rate schedule"
+
+
+def _row(diagnosis: Diagnosis) -> str:
+    curves = lr_curves(diagnosis, width=CURVE_WIDTH)
+    drawn = [] if curves is None else [_code(curve) for curve in (curves.executed, curves.fixed) if curve]
+    verdict = escape(verdict_sentence(diagnosis))
+    return f"| {_code(shown(diagnosis.run.path))} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+
+
+def _details(diagnosis: Diagnosis, pages: Pages) -> str:
+    lead = diagnosis.identification.lead
+    lines = [f"<details><summary>{_html(shown(diagnosis.run.path))}</summary>", ""]
+    if lead is not None and lead.fits:
+        lines += [f"Schedule: {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}", ""]
+    for finding in ordered(diagnosis.active):
+        lines += _finding(finding, pages)
+    estimate = counterfactual_words(diagnosis.counterfactual)
+    if estimate:
+        lines += [escape(estimate[0].upper() + estimate[1:]) + ".", ""]
+    return "\n".join([*lines, "</details>", "", ""])
+
+
+def _finding(finding: Finding, pages: Pages) -> list[str]:
+    page = pages.get(finding.code)
+    title = f" ({escape(page.title.rstrip('.'))})" if page is not None else ""
+    head = f"**{escape(finding.code)} {escape(finding.name)}** {finding.severity or 'info'}{title}"
+    lines = [f"- {head}: {escape(finding.message)}"]
+    remedy = finding.remedy
+    if remedy is not None:
+        code = remedy.code or (remedy.schedule.torch_code() if remedy.schedule is not None else "")
+        lines += [f"  - Fix: {escape(remedy.summary)}", *_block(code)]
+    return [*lines, ""]
+
+
+def _block(code: str) -> list[str]:
+    if not code:
+        return []
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+    return ["", *(f"    {line}" for line in (f"{fence}python", *code.splitlines(), fence))]
+
+
+def escape(text: str) -> str:
+    """`text` on one line with everything Markdown would read as markup escaped, mentions included."""
+    return _SPECIAL.sub(r"\\\1", printable(text)).replace("@", "&#64;")
+
+
+def _code(text: str) -> str:
+    """`text` as code inside a table cell: a pipe would end the cell and a backtick the code."""
+    clean = printable(text).replace("`", "'").replace("|", "¦")
+    return f"`{clean}`" if clean else ""
+
+
+def _html(text: str) -> str:
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")

@@ -1,0 +1,63 @@
+"""The learning rate as a line 120 wide and 28 high, for the table of all runs, with the fix behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.diagnosis import Diagnosis
+from lrdoctor.report.downsample import keep
+
+WIDTH = 120
+HEIGHT = 28
+_PAD = 2
+_POINTS = 80
+_FIX_POINTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    """Points of two SVG polylines on one scale, from 0 at the bottom to the larger peak at the top; empty if absent."""
+
+    executed: str = ""
+    fix: str = ""
+
+
+def spark(diagnosis: Diagnosis) -> Spark:
+    """The lead group's LR over the run, and the remedy's."""
+    lead = diagnosis.trajectory.lead
+    if lead is None:
+        return Spark()
+    finite = np.isfinite(lead.lr) & np.isfinite(lead.steps)
+    steps, lr = lead.steps[finite], lead.lr[finite]
+    if not len(lr):
+        return Spark()
+    wanted_steps, wanted = _fix(diagnosis, float(steps[0]), float(steps[-1]))
+    top = max(float(np.max(np.concatenate([lr, wanted]))), 0.0)
+    index = keep(steps, lr, _POINTS)
+    span = (float(steps[0]), float(steps[-1]))
+    return Spark(_points(steps[index], lr[index], span, top), _points(wanted_steps, wanted, span, top))
+
+
+def _fix(diagnosis: Diagnosis, first: float, last: float) -> tuple[FloatArray, FloatArray]:
+    if diagnosis.remedy is None or diagnosis.remedy.schedule is None:
+        return np.empty(0), np.empty(0)
+    steps = np.linspace(first, last, _FIX_POINTS)
+    with np.errstate(all="ignore"):
+        lr = diagnosis.remedy.schedule.lr_at(steps)
+    finite = np.isfinite(lr)
+    return steps[finite], lr[finite]
+
+
+def _points(steps: FloatArray, lr: FloatArray, span: tuple[float, float], top: float) -> str:
+    first, last = span
+    across = (steps - first) / (last - first) if last > first else np.zeros(len(steps))
+    up = np.clip(lr / top, 0.0, 1.0) if top > 0 else np.zeros(len(lr))
+    x = _PAD + across * (WIDTH - 2 * _PAD)
+    y = HEIGHT - _PAD - up * (HEIGHT - 2 * _PAD)
+    points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    if points and last <= first:  # a single point: a flat line
+        points.append(f"{WIDTH - _PAD:.1f},{y[0]:.1f}")
+    return " ".join(points)

@@ -1,0 +1,202 @@
+"""The audit in a terminal: a few lines a run, then totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.finding import SEVERITIES, Finding
+from lrdoctor.report import numbers
+from lrdoctor.report.json import ordered
+from lrdoctor.report.lr_curves import lr_curves
+from lrdoctor.report.printable import printable
+from lrdoctor.report.sparkline import ASCII, BLOCKS
+from lrdoctor.report.words import (
+    count_words,
+    counterfactual_words,
+    factor_words,
+    schedule_words,
+    verdict_sentence,
+)
+
+VERDICTS = {
+    "lr-faulty": ("LR FAULTY", "bold red"),
+    "lr-healthy": ("ok", "green"),
+    "lr-unknown": ("not enough was logged to say", "yellow"),
+}
+STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+NOTES_SHOWN = 2
+INDENT = 2
+
+
+def render(audit: Audit, console: Console, *, report: Path | None, quiet: bool = False, verbose: bool = False) -> None:
+    """Print the audit. `quiet`: runs with findings only; `verbose`: also files, choices, all notes, skipped paths."""
+    page = _Page(console)
+    for diagnosis in audit.diagnoses:
+        if quiet:
+            _findings_only(page, diagnosis)
+        else:
+            _run(page, diagnosis, verbose=verbose)
+    if not quiet:
+        _totals(page, audit, report, verbose=verbose)
+
+
+class _Page:
+    """A console that prints foreign text as it is: no markup, no control characters, nothing it cannot encode.
+
+    In a terminal, long lines wrap under their indent; piped, a line stays one line, so that it can be searched.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._encoding = console.encoding or "utf-8"
+        self.blocks = BLOCKS if self._can_show(BLOCKS) else ASCII
+
+    def line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
+        """One line of parts, each a string or (string, style)."""
+        text = Text(overflow="fold")
+        for part in parts:
+            content, style = (part, "") if isinstance(part, str) else part
+            text.append(self._safe(content), style or None)
+        if self._console.is_terminal:
+            self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
+        else:
+            self._console.print(Text(" " * indent).append_text(text), soft_wrap=True)
+
+    def blank(self) -> None:
+        self._console.print()
+
+    def _safe(self, content: str) -> str:
+        return printable(content).encode(self._encoding, "replace").decode(self._encoding)
+
+    def _can_show(self, characters: str) -> bool:
+        try:
+            characters.encode(self._encoding)
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
+
+def _run(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    label, style = VERDICTS[diagnosis.verdict]
+    page.line((diagnosis.run.path, "bold"), "  ", (label, style))
+    if not diagnosis.active:  # else the findings say the same
+        page.line(verdict_sentence(diagnosis), indent=INDENT)
+    if diagnosis.verdict == "lr-faulty" or verbose:
+        page.line(("schedule: ", "dim"), _schedules(diagnosis), indent=INDENT)
+    _curves(page, diagnosis)
+    _findings(page, diagnosis, verbose=verbose)
+    estimate = counterfactual_words(diagnosis.counterfactual)
+    if estimate:
+        page.line(estimate, indent=INDENT)
+    _notes(page, diagnosis, verbose=verbose)
+    if verbose:
+        _reading(page, diagnosis)
+    page.blank()
+
+
+def _findings_only(page: _Page, diagnosis: Diagnosis) -> None:
+    if diagnosis.active:
+        label, style = VERDICTS[diagnosis.verdict]
+        page.line((diagnosis.run.path, "bold"), "  ", (label, style))
+        _findings(page, diagnosis, verbose=False)
+
+
+def _schedules(diagnosis: Diagnosis) -> str:
+    lead = diagnosis.identification.lead
+    if lead is None or not lead.fits:
+        return "none: no learning rate was logged"
+    unit = diagnosis.trajectory.step_unit
+    if len(lead.fits) == 1:
+        return schedule_words(lead.fit, unit)
+    return "; then ".join(f"from {numbers.count(fit.first_step)}: {schedule_words(fit, unit)}" for fit in lead.fits)
+
+
+def _curves(page: _Page, diagnosis: Diagnosis) -> None:
+    """The executed LR and, below it on the same scale, the LR of the fix."""
+    trajectory = diagnosis.trajectory
+    curves = lr_curves(diagnosis, blocks=page.blocks)
+    if trajectory.lead is None or curves is None:
+        return
+    first, last = numbers.lr(float(trajectory.lead.lr[0])), numbers.lr(float(trajectory.lead.lr[-1]))
+    length = count_words(trajectory.steps, trajectory.step_unit)
+    told = f"{first} to {last}, peak {numbers.lr(trajectory.peak_lr)}, {length}"
+    page.line((curves.executed, "cyan"), f"  {told}", indent=INDENT)
+    if curves.fixed:
+        page.line((curves.fixed, "green"), "  with the fix", indent=INDENT)
+    factor = factor_words(diagnosis)
+    if factor:
+        page.line(factor, indent=INDENT)
+
+
+def _findings(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    for finding in ordered(diagnosis.findings if verbose else diagnosis.active):
+        _finding(page, finding)
+
+
+def _finding(page: _Page, finding: Finding) -> None:
+    severity = finding.severity or "info"
+    explained = f" (explained by {finding.suppressed_by})" if finding.suppressed_by else ""
+    head = (f"{finding.code} {finding.name} {severity}", STYLES[severity])
+    page.line(head, f"{explained}: {finding.message}", indent=INDENT)
+    if finding.remedy is not None and finding.remedy.summary:
+        page.line(("fix: ", "green"), finding.remedy.summary, indent=2 * INDENT)
+
+
+def _notes(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    notes = list(_note_lines(diagnosis))
+    kept = notes if verbose else notes[:NOTES_SHOWN]
+    for note in kept:
+        page.line(("note: ", "dim"), note, indent=INDENT)
+    if len(notes) > len(kept):
+        page.line((f"{numbers.plural(len(notes) - len(kept), 'more note')} (--verbose)", "dim"), indent=INDENT)
+
+
+def _note_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    of_sources = [note for source in diagnosis.run.sources for note in source.notes]
+    of_checkpoints = [note for checkpoint in diagnosis.run.checkpoints for note in checkpoint.notes]
+    for note in dict.fromkeys([*of_sources, *of_checkpoints]):
+        yield f"{Path(note.path).name}: {note}"
+
+
+def _reading(page: _Page, diagnosis: Diagnosis) -> None:
+    for source in diagnosis.run.sources:
+        page.line(("read: ", "dim"), f"{source.path} ({source.kind}, {source.points:,} scalars)", indent=INDENT)
+    for checkpoint in diagnosis.run.checkpoints:
+        page.line(("read: ", "dim"), f"{checkpoint.path} ({checkpoint.kind})", indent=INDENT)
+    for choice in diagnosis.trajectory.choices:
+        page.line(("chose: ", "dim"), f"{choice.what}: {choice.chosen} ({choice.why})", indent=INDENT)
+
+
+def _totals(page: _Page, audit: Audit, report: Path | None, *, verbose: bool) -> None:
+    page.line((_verdict_counts(audit), "bold"), _finding_counts(audit))
+    if audit.skipped:
+        hint = "" if verbose else " (--verbose lists them)"
+        page.line(f"{numbers.plural(len(audit.skipped), 'path')} looked at and not audited{hint}")
+    for skipped in audit.skipped if verbose else ():
+        page.line(f"{skipped.path}: {skipped.reason}", indent=INDENT)
+    for left_out in dict.fromkeys(text for diagnosis in audit.diagnoses for text in diagnosis.left_out):
+        page.line(("left out: ", "yellow"), left_out)
+    if report is not None:
+        page.line("report: ", (str(report), "underline"))
+
+
+def _verdict_counts(audit: Audit) -> str:
+    verdicts = Counter(diagnosis.verdict for diagnosis in audit.diagnoses)
+    return (
+        f"{numbers.plural(len(audit.diagnoses), 'run')}: {verdicts['lr-faulty']} faulty, "
+        f"{verdicts['lr-healthy']} healthy, {verdicts['lr-unknown']} unknown"
+    )
+
+
+def _finding_counts(audit: Audit) -> str:
+    counts = Counter(finding.severity or "info" for diagnosis in audit.diagnoses for finding in diagnosis.active)
+    nouns = {"error": "errors", "warning": "warnings", "info": "info"}
+    told = [numbers.plural(counts[severity], severity, nouns[severity]) for severity in SEVERITIES if counts[severity]]
+    return f" ({', '.join(told)})" if told else ""

@@ -1,0 +1,209 @@
+"""Where the loss law may speak. Outside the models it was learned from it is wrong by a lot, so each test comes first.
+
+A refusal is a sentence with what to try; every test returns one or None.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.identification import Identification
+from lrdoctor.model.run import Run
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.simulate.executed import TRUSTED_FIT_ERROR
+from lrdoctor.simulate.library import Library
+from lrdoctor.simulate.losses import MIN_POINTS, RunLosses
+
+FIRST_UPDATE = 800
+"""The law is not fitted to earlier updates: it misses the first transient (residuals of 1 % before, .1 % after)."""
+
+PAST_WARMUP = 1.15
+"""... nor before this many warmup lengths."""
+
+MAX_RESIDUAL = 0.006
+"""Largest root mean square residual of ln loss, noise taken out, that counts as a fit."""
+
+MAX_PEAK_RATIO = 2.5
+"""The library holds pairs of runs whose peaks differ twofold; a fix that moves the peak much further is not covered."""
+
+PEAK_MARGIN = 1.5
+LOSS_RANGE = (2.0, 4.5)
+"""Final losses of the library are 2.6 to 3.7 nats per token; this leaves room for other tokenizers and lengths."""
+
+MIN_FALL = 0.25
+DIVERGED_RISE = 0.5
+"""Nats. A run that falls less after its warmup did not learn from scratch; one that rises more has diverged."""
+
+SETTLE = "train a branch of 5 to 10 % of the run's updates from the last checkpoint, its lr falling to zero"
+
+_NOT_TOKENS = re.compile(
+    r"(^|[^a-z])(acc(uracy)?|top-?[15]|m?ap(50)?|m?iou|dice|auc|psnr|ssim|fid|mse|mae|rmse|r2|reward|return|wer|bbox|box|seg"
+    r"|resnet\w*|vit\w*|deit\w*|swin\w*|convnext\w*|yolo\w*|detr\w*|unet\w*|image\w*|cifar\w*|mnist|imagenet\w*|coco)($|[^a-z])",
+    re.IGNORECASE,
+)
+_TOKENS = re.compile(r"ppl|perplexity|token|causal|(^|[^a-z])(lm|gpt\w*|llama\w*|mistral\w*|qwen\w*|pythia\w*)($|[^a-z])", re.I)
+_NOT_TOKEN_FRAMEWORKS = {"timm", "ultralytics", "detectron2", "mmengine", "mmcv", "mmdetection", "detr", "mae", "sb3"}
+_UNTRAINED_TOKEN_LOSS = 8.5  # ln of a vocabulary of 5000: no image classifier but those of 20,000 classes starts there
+
+
+def first_update(warmup: float) -> float:
+    """The first update whose loss is fitted, for a warmup of that many updates."""
+    return max(float(FIRST_UPDATE), PAST_WARMUP * warmup)
+
+
+def refuse_unfit_run(run: Run, trajectory: Trajectory, identification: Identification, library: Library) -> str | None:
+    """What can be told before any loss is looked at: units, learning rate, optimizer, kind of model."""
+    return (
+        _refuse_unit(trajectory)
+        or _refuse_lr(trajectory, identification)
+        or _refuse_kind(run, trajectory)
+        or _refuse_optimizer(run)
+        or _refuse_peak(trajectory.peak_lr, library, "the run's")
+    )
+
+
+def _refuse_unit(trajectory: Trajectory) -> str | None:
+    if trajectory.step_unit == "update":
+        return None
+    return (
+        f"the log counts in {trajectory.step_unit}s, and the loss law needs optimizer updates; "
+        "log the global step, or give the run's config, so that updates per epoch are known"
+    )
+
+
+def _refuse_lr(trajectory: Trajectory, identification: Identification) -> str | None:
+    lead = trajectory.lead
+    if lead is None or not np.isfinite(lead.lr).any():
+        return "no learning rate was logged, so nothing is known of what the run executed; log it at every step"
+    if not trajectory.peak_lr > 0.0 or float(np.nanmin(lead.lr)) < 0.0:
+        return "the logged learning rate is zero or negative; check what the tag holds"
+    if any(not segment.resumed for segment in trajectory.segments[1:]):
+        return "the run starts over from scratch inside one log; audit the attempts separately"
+    gap = float(np.max(np.diff(lead.steps, prepend=0.0, append=float(trajectory.steps)), initial=0.0))
+    identified = identification.lead is not None and all(
+        fit.family != "Unknown" and fit.fit_error <= TRUSTED_FIT_ERROR for fit in identification.lead.fits
+    )
+    if not identified and gap > 0.05 * trajectory.steps:
+        return f"the learning rate has a gap of {gap:.0f} updates and no schedule that fills it; log it more often"
+    return _refuse_groups(trajectory)
+
+
+def _refuse_groups(trajectory: Trajectory) -> str | None:
+    """All parameter groups must follow one shape: the law knows a single lr."""
+    lead, *others = trajectory.groups
+    for other in others:
+        shape = np.interp(lead.steps, other.steps, other.lr) / max(float(np.nanmax(other.lr)), 1e-300)
+        off = float(np.nanmax(np.abs(shape - lead.lr / trajectory.peak_lr)))
+        if off > 0.05:
+            return f"the parameter groups {lead.name!r} and {other.name!r} follow different schedules; the law knows one"
+    return None
+
+
+def _refuse_kind(run: Run, trajectory: Trajectory) -> str | None:
+    named = " ".join(str(hint.value) for hint in run.hints if hint.name in ("model", "task"))
+    framework = (run.framework or "").lower()
+    tags = [curve.tag for curve in trajectory.curves]
+    foreign = next((text for text in (named, *tags) if _NOT_TOKENS.search(text)), None)
+    if framework in _NOT_TOKEN_FRAMEWORKS:
+        foreign = framework
+    if foreign is not None:
+        return (
+            f"the loss law holds for language-model pre-training, and {foreign!r} says this run is something else; to see "
+            f"what the fix gains, {SETTLE}"
+        )
+    if run.declared("finetune") is True:
+        return f"the loss law holds for training from scratch, and this run is a fine-tuning; {SETTLE}"
+    return None
+
+
+def _refuse_optimizer(run: Run) -> str | None:
+    """Adam and its kin, or an optimizer nobody names (the loss and the peak then have to speak for themselves)."""
+    name = run.declared("optimizer")
+    if not isinstance(name, str) or re.search(r"adam|lamb", name, re.IGNORECASE):
+        return None
+    return f"the loss law was learned on Adam, and this run used {name}; to see what the fix gains, {SETTLE}"
+
+
+def _refuse_peak(peak_lr: float, library: Library, whose: str) -> str | None:
+    low, high = library.peaks[0] / PEAK_MARGIN, library.peaks[1] * PEAK_MARGIN
+    if low <= peak_lr <= high:
+        return None
+    return (
+        f"{whose} peak lr {peak_lr:.3g} is outside the {low:.1g} to {high:.1g} the loss law was learned on; to see what "
+        f"the fix gains, {SETTLE}"
+    )
+
+
+def refuse_remedy(remedy: Schedule, lr: FloatArray, executed_peak: float, library: Library) -> str | None:
+    """What the fix asks of the law. `lr` (T,) is the remedy's, update by update."""
+    peak = float(lr.max(initial=0.0))
+    if not np.isfinite(lr).all() or float(lr.min(initial=0.0)) < 0.0 or peak <= 0.0:
+        return f"the fixed {remedy.family} has no positive learning rate over this run"
+    ratio = peak / executed_peak
+    if max(ratio, 1.0 / ratio) > MAX_PEAK_RATIO:
+        return (
+            f"the fix changes the peak lr {ratio:.3g}-fold ({executed_peak:.3g} to {peak:.3g}), and the law is tested up to "
+            f"{MAX_PEAK_RATIO:g}-fold; a short run at the fixed peak would settle it"
+        )
+    return _refuse_peak(peak, library, "the fix's")
+
+
+def refuse_losses(losses: RunLosses | None, trajectory: Trajectory, first: float) -> str | None:
+    """What the losses themselves say."""
+    if losses is None:
+        return "no loss was logged beside the learning rate; log one"
+    if len(losses.n) < MIN_POINTS:
+        return (
+            f"only {len(losses.n)} losses lie after update {first:.0f} (warmup and first transient left out), {MIN_POINTS} "
+            "are needed; log the loss more often"
+        )
+    return _refuse_divergence(losses, trajectory) or _refuse_level(losses)
+
+
+def _refuse_divergence(losses: RunLosses, trajectory: Trajectory) -> str | None:
+    curve = trajectory.curve(losses.role)
+    broken = curve is not None and not np.isfinite(curve.values).all()
+    rise = losses.loss - np.minimum.accumulate(losses.loss)
+    if not broken and float(rise.max()) <= DIVERGED_RISE:
+        return None
+    where = losses.n[int(np.argmax(rise > DIVERGED_RISE))] if not broken else None
+    text = "the loss is not a number in places" if where is None else f"the loss diverges near update {where:.0f}"
+    return f"{text}, and a run that broke says nothing of how it would have ended; train the fix from a checkpoint before it"
+
+
+def _refuse_level(losses: RunLosses) -> str | None:
+    last, low, high = float(losses.loss[-1]), *LOSS_RANGE
+    if not low <= last <= high:
+        return (
+            f"the loss ends at {last:.3g}, and the loss law was learned on language models that end between {low:g} and "
+            f"{high:g} nats per token; to see what the fix gains, {SETTLE}"
+        )
+    if float(losses.loss[0]) - last < MIN_FALL:
+        return (
+            f"the loss falls by only {losses.loss[0] - last:.2g} after the warmup, so this is no training from scratch; to "
+            f"see what the fix gains, {SETTLE}"
+        )
+    return None
+
+
+def refuse_fit(residual_rms: float) -> str | None:
+    if residual_rms <= MAX_RESIDUAL:
+        return None
+    return (
+        f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {MAX_RESIDUAL:.1%} is a fit); to see what "
+        f"the fix gains, {SETTLE}"
+    )
+
+
+def speaks_of_tokens(run: Run, trajectory: Trajectory) -> bool:
+    """Whether anything besides the losses' level says that this is a language model."""
+    named = [str(hint.value) for hint in run.hints if hint.name in ("model", "task")]
+    tags = [curve.tag for curve in trajectory.curves]
+    if run.hint("max_tokens") is not None or any(_TOKENS.search(text) for text in (*named, *tags)):
+        return True
+    curves = [curve for curve in trajectory.curves if curve.role in ("train-loss", "eval-loss") and len(curve)]
+    return any(float(curve.values[0]) > _UNTRAINED_TOKEN_LOSS for curve in curves)

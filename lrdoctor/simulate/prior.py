@@ -1,0 +1,51 @@
+"""What other models say about the parameters of the loss law before a run has been looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.simulate.f7 import NAMES
+
+Form = Literal["ln B", "ln B/A"]
+FORMS: tuple[Form, ...] = ("ln B", "ln B/A")
+"""The height of the noise by itself, or relative to the signal's, which the run shows: two priors, results pooled."""
+
+
+def features(form: Form) -> FloatArray:
+    """(5, 7) matrix from the parameters to what the prior speaks of: alpha, ln B (or ln B/A), ln C, delta, zeta."""
+    rows = np.zeros((5, len(NAMES)))
+    for row, name in enumerate(("alpha", "lnB", "lnC", "delta", "zeta")):
+        rows[row, NAMES.index(name)] = 1.0
+    if form == "ln B/A":
+        rows[1, NAMES.index("lnA")] = -1.0
+    return rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """A Gaussian over features @ theta: `mean` (5,), `covariance` (5, 5). L0 and A are left to the run."""
+
+    features: FloatArray
+    mean: FloatArray
+    covariance: FloatArray
+
+    @property
+    def whitening(self) -> FloatArray:
+        """(5, 5) W with W' W = covariance^-1: the prior's residual is W (features @ theta - mean)."""
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(self.covariance)), dtype=np.float64)
+
+    @property
+    def precision(self) -> FloatArray:
+        """(7, 7) in parameter space."""
+        rows = self.whitening @ self.features
+        return np.asarray(rows.T @ rows, dtype=np.float64)
+
+
+def vague(form: Form = "ln B") -> Prior:
+    """A wide prior, chosen by us to cover every value a joint fit of several schedules has given; the library's start."""
+    mean = np.array([0.4, -1.5 if form == "ln B" else -2.0, 0.5, 0.6, 0.6])
+    return Prior(features(form), mean, np.diag(np.array([0.2, 1.0, 1.2, 0.25, 0.2]) ** 2))

@@ -1,0 +1,252 @@
+"""Runs made to order: a schedule, what was logged of it, and what was saved. For a rule's cases and for tests.
+
+    spec = synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000, optimizer="SGD")   # cheap: nothing is computed
+    run = spec.build()                                                                  # a Run, as the readers return it
+
+A built run goes the same way as a real one: reconstruct, identify, rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray, floats, ints
+from lrdoctor.model.run import Checkpoint, Hint, OptimizerState, Run, Scalar, SchedulerState, Series, Source
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingWarmRestarts,
+    MultiStepLR,
+    OneCycleLR,
+    Sequence,
+    Stepped,
+    Unknown,
+    Warmup,
+)
+
+NOISE_SEED = 20
+_STATEFUL = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "Adagrad")  # these keep a step counter; SGD keeps none
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """floor + fall * (1 + step / 100) ** -0.5 plus Gaussian noise; non-finite from step `breaks_at` on.
+
+    `sawtooth` falls away over each epoch, as the running mean of a loss meter that is reset at the epoch's end does.
+    """
+
+    floor: float = 2.0
+    fall: float = 3.0
+    noise: float = 0.02
+    sawtooth: float = 0.0
+    breaks_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """The loss is `height` higher from step `at` on, for `lasts` steps."""
+
+    at: int
+    height: float
+    lasts: int = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint written after `step` steps, and which parts it holds."""
+
+    step: int
+    scheduler: bool = True
+    optimizer: bool = True
+    recomputes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """How to make a run. `schedule` is what was executed, over steps 0 to `steps` - 1; see `run` for the rest."""
+
+    schedule: Schedule
+    steps: int
+    steps_per_epoch: int | None = None
+    log_every: int = 1
+    first_step: int = 0
+    log_lr: bool = True
+    loss: Loss | None = field(default_factory=Loss)
+    spikes: tuple[Spike, ...] = ()
+    resume_at: tuple[int, ...] = ()
+    checkpoints: tuple[Saved, ...] = ()
+    declared: tuple[tuple[str, Scalar], ...] = ()
+    framework: str | None = None
+    path: str = "synth/run"
+
+    def build(self) -> Run:
+        """The run as the readers would have read it."""
+        series = self._series()
+        points = sum(len(one) for one in series)
+        return Run(
+            path=self.path,
+            series=series,
+            checkpoints=tuple(_checkpoint(self, saved) for saved in self.checkpoints),
+            hints=tuple(Hint(name, value, f"{self.path}/hparams.yaml", name) for name, value in self.declared),
+            sources=(Source(f"{self.path}/metrics.csv", "csv", points),),
+            framework=self.framework,
+        )
+
+    def _series(self) -> tuple[Series, ...]:
+        steps = np.arange(self.first_step, self.steps, self.log_every, dtype=np.float64)
+        axes = {"step": floats(steps)}
+        if self.steps_per_epoch:
+            axes["epoch"] = floats(steps // self.steps_per_epoch)
+        session = ints(np.searchsorted(self.resume_at, steps, side="right")) if self.resume_at else None
+        values = {}
+        if self.log_lr:
+            values["train/lr"] = self.schedule.lr_at(steps)
+        if self.loss is not None:
+            values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
+        lines = ints(np.arange(2, len(steps) + 2))
+        file = f"{self.path}/metrics.csv"
+        return tuple(
+            Series(file, tag, floats(data), axes, lines, "csv", session=session) for tag, data in values.items()
+        )
+
+
+def run(
+    schedule: Schedule,
+    *,
+    steps: int,
+    per_epoch: int | None = None,
+    steps_per_epoch: int | None = None,
+    log_every: int = 1,
+    first_step: int = 0,
+    log_lr: bool = True,
+    loss: Loss | None = Loss(),  # noqa: B008  # frozen
+    spikes: tuple[Spike, ...] = (),
+    resume_at: tuple[int, ...] = (),
+    checkpoints: tuple[int | Saved, ...] = (),
+    batch_size: int | None = None,
+    optimizer: str | None = None,
+    complete: bool | None = True,
+    framework: str | None = None,
+    declared: Mapping[str, Scalar] | None = None,
+    path: str = "synth/run",
+) -> RunSpec:
+    """A run of `steps` optimizer updates under `schedule`, nothing computed yet.
+
+    `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the log,
+    `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new session
+    continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's length, so that
+    it can be told that it finished (True) or was cut at half (False); None declares nothing. `declared` are further
+    hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
+    """
+    if per_epoch is not None:
+        schedule, steps_per_epoch = Stepped(schedule, per_epoch, "epoch"), per_epoch
+    planned = {True: steps, False: 2 * steps, None: None}[complete]
+    facts: dict[str, Scalar] = {"max_steps": planned, "batch_size": batch_size, "optimizer": optimizer}
+    known = {name: value for name, value in {**facts, **(declared or {})}.items() if value is not None}
+    return RunSpec(
+        schedule=schedule,
+        steps=steps,
+        steps_per_epoch=steps_per_epoch,
+        log_every=log_every,
+        first_step=first_step,
+        log_lr=log_lr,
+        loss=loss,
+        spikes=spikes,
+        resume_at=resume_at,
+        checkpoints=tuple(item if isinstance(item, Saved) else Saved(item) for item in checkpoints),
+        declared=tuple(known.items()),
+        framework=framework,
+        path=path,
+    )
+
+
+def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch: int | None) -> FloatArray:
+    values = loss.floor + loss.fall * (1.0 + steps / 100.0) ** -0.5
+    values += np.random.default_rng(NOISE_SEED).normal(0.0, loss.noise, len(steps))
+    if loss.sawtooth and per_epoch:
+        values += loss.sawtooth * (1.0 - (steps % per_epoch) / per_epoch)
+    for spike in spikes:
+        values[(steps >= spike.at) & (steps < spike.at + spike.lasts)] += spike.height
+    if loss.breaks_at is not None:
+        values[steps >= loss.breaks_at] = np.nan
+    return values
+
+
+def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
+    state = _state(spec.schedule, float(saved.step))
+    return Checkpoint(
+        path=f"{spec.path}/step_{saved.step:06d}.pt",
+        kind="torch",
+        model=True,
+        optimizer=_optimizer(spec, saved, state) if saved.optimizer else None,
+        schedulers=(state,) if state is not None and saved.scheduler else (),
+        global_step=saved.step,
+        epoch=float(saved.step // spec.steps_per_epoch) if spec.steps_per_epoch else None,
+        framework=spec.framework,
+        recomputes_schedule=saved.recomputes,
+    )
+
+
+def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> OptimizerState:
+    """One parameter group, with what a torch scheduler leaves in it."""
+    name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
+    group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
+    if state is not None:
+        group["initial_lr"] = state.base_lrs[0]
+        group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
+    return OptimizerState(name, (group,), saved.step if name in _STATEFUL else None, state_size=2, param_count=2)
+
+
+def _plain(value: object) -> Scalar:
+    return value if isinstance(value, int | float | str) else None
+
+
+def _state(schedule: Schedule, step: float) -> SchedulerState | None:
+    """The state_dict of the torch scheduler behind `schedule` after `step` steps; None where there would be none."""
+    if isinstance(schedule, Stepped):
+        return _state(schedule.schedule, float(schedule.ticks([step])[0]))
+    if isinstance(schedule, Sequence):  # a clock that started over: the state of the scheduler in force
+        begun = [start for start in (0.0, *schedule.milestones) if start <= step]
+        return _state(schedule.parts[len(begun) - 1], step - begun[-1])
+    if isinstance(schedule, Constant | Unknown):
+        return None
+    if isinstance(schedule, Warmup):
+        return _sequential(schedule, step)
+    return SchedulerState(
+        family=schedule.family,
+        last_epoch=step,
+        step_count=0 if isinstance(schedule, CosineAnnealingWarmRestarts) else int(step) + 1,
+        last_lr=(float(schedule.lr_at([step])[0]),),
+        base_lrs=(schedule.initial_lr if isinstance(schedule, OneCycleLR) else schedule.peak_lr,),
+        params=_params(schedule),
+    )
+
+
+def _params(schedule: Schedule) -> dict[str, Scalar | tuple[float, ...]]:
+    if isinstance(schedule, MultiStepLR):
+        return {"milestones": tuple(float(mark) for mark in schedule.milestones), "gamma": schedule.gamma}
+    return {key: value for key, value in schedule.params().items() if isinstance(value, int | float | str)}
+
+
+def _sequential(schedule: Warmup, step: float) -> SchedulerState:
+    """SequentialLR([LinearLR, main], milestones=[steps])."""
+    main = _state(schedule.main, max(step - schedule.steps, 0.0))
+    ramp = SchedulerState(
+        family="LinearLR",
+        last_epoch=min(step, schedule.steps),
+        step_count=int(min(step, schedule.steps)) + 1,
+        base_lrs=(schedule.peak_lr,),
+        params={"start_factor": schedule.start_factor, "end_factor": 1.0, "total_iters": schedule.steps},
+    )
+    return SchedulerState(
+        family="SequentialLR",
+        last_epoch=step,
+        step_count=None,
+        last_lr=(float(schedule.lr_at([step])[0]),),
+        base_lrs=(schedule.peak_lr,),
+        params={"milestones": (schedule.steps,)},
+        children=(ramp,) if main is None else (ramp, main),
+    )
