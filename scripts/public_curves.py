@@ -88,10 +88,9 @@ def _updates(columns: dict[str, FloatArray], peak: float, kind: str, warmup: int
         steps, lr = steps[:-1], lr[:-1]
     total = int(columns["step"][-1])
     t = np.arange(total, dtype=np.float64)
+    u = np.interp(t, steps, lr)
     if kind == "two-stage":
         u = np.where(t < steps[np.argmax(lr < 0.99)], 1.0, lr[-1])
-    else:
-        u = np.interp(t, steps, lr)
     first = steps[0]
     part = np.clip(t / warmup, 0.0, 1.0)
     ramp = 0.5 * (1.0 - np.cos(np.pi * part)) if kind == "cosine" and warmup == WARMUP["schaipp"] else part

@@ -13,6 +13,10 @@ from lrdoctor.model.trajectory import Trajectory
 
 FINAL_SHARE = 0.05
 """The final loss is the median over this share of the logged losses."""
+FIRST_LOSSES = 5
+"""The first loss is the median over so many logged losses."""
+SAME_START = 0.1
+"""First losses that differ by no more than this fraction speak of one model on one task (chosen by us)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class Sibling:
     """Another run of the same audit, as far as comparing needs it; None where a thing is not known.
 
     `optimizer` is the class as the run's files name it, `peak_lr` the planned peak where the schedule is known,
-    `final_loss` NaN where the losses end in non-finite values.
+    `first_loss` the loss before much was learned, `final_loss` NaN where the losses end in non-finite values; both are
+    of the series `loss_tag`.
     """
 
     path: str
@@ -31,6 +36,15 @@ class Sibling:
     family: str | None
     final_loss: float | None
     model: str | None
+    loss_tag: str | None = None
+    first_loss: float | None = None
+
+    def started_like(self, trajectory: Trajectory) -> bool:
+        """Whether that run logged the same loss, with about the same value before anything was learned."""
+        mine, curve = first_loss(trajectory), trajectory.loss
+        if mine is None or self.first_loss is None or curve is None or curve.tag != self.loss_tag:
+            return False
+        return abs(mine - self.first_loss) <= SAME_START * abs(self.first_loss)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +70,8 @@ def sibling_of(run: Run, trajectory: Trajectory, identification: Identification)
         family=lead.fit.family if lead else None,
         final_loss=_final_loss(trajectory),
         model=model if isinstance(model, str) else None,
+        loss_tag=trajectory.loss.tag if trajectory.loss is not None else None,
+        first_loss=first_loss(trajectory),
     )
 
 
@@ -64,6 +80,15 @@ def _peak_lr(trajectory: Trajectory, identification: Identification) -> float | 
     known = lead is not None and lead.fit.family != "Unknown"
     peak = lead.fit.peak_lr if lead is not None and known else trajectory.peak_lr
     return peak if np.isfinite(peak) and peak > 0 else None
+
+
+def first_loss(trajectory: Trajectory) -> float | None:
+    """The median of the first logged losses, where they begin at the start of training."""
+    curve = trajectory.loss
+    if curve is None or not len(curve) or any(part.resumed for part in trajectory.segments[:1]):
+        return None
+    value = float(np.median(curve.values[:FIRST_LOSSES]))
+    return value if np.isfinite(value) else None
 
 
 def _final_loss(trajectory: Trajectory) -> float | None:

@@ -84,12 +84,16 @@ def rule(
 def _named(code: str, name: str | None, severity: Severity | None) -> tuple[str, Severity]:
     """The name and severity of `code`, checked against the table of permanent codes."""
     if not _CODE.fullmatch(code):
-        raise RuleFileError(f"{code!r} is no rule code.", hint="capital letters and three or four digits, such as XX001")
+        raise RuleFileError(
+            f"{code!r} is no rule code.", hint="capital letters and three or four digits, such as XX001"
+        )
     own = CODES.get(code)
     if own is None and code.startswith("LR"):
         raise _reserved(code)
     if own is not None and name not in (None, own.name):
-        raise RuleFileError(f"{code} is named {own.name!r}, not {name!r}.", hint="leave `name` out, or take another code")
+        raise RuleFileError(
+            f"{code} is named {own.name!r}, not {name!r}.", hint="leave `name` out, or take another code"
+        )
     name = own.name if own is not None else name
     if name is None or not _NAME.fullmatch(name):
         raise RuleFileError(f"Rule {code} needs a name.", hint=f'such as @rule("{code}", name="lr-too-low")')
@@ -102,7 +106,9 @@ def _named(code: str, name: str | None, severity: Severity | None) -> tuple[str,
 def _reserved(code: str) -> RuleFileError:
     close = difflib.get_close_matches(code, CODES, n=1)
     hint = "codes that start with LR are lrdoctor's own; use letters of your own, such as XX001"
-    return RuleFileError(f"{code} is not in the table of codes.", hint=f"did you mean {close[0]}? {hint}" if close else hint)
+    return RuleFileError(
+        f"{code} is not in the table of codes.", hint=f"did you mean {close[0]}? {hint}" if close else hint
+    )
 
 
 def _signature(code: str, check: Check) -> tuple[tuple[Need, ...], Mapping[str, Any]]:

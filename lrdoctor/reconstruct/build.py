@@ -11,7 +11,7 @@ from lrdoctor.model.arrays import ints
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Choice, Curve, GroupTrajectory, Segment, Trajectory
 from lrdoctor.reconstruct.axis import Axis, choose_axis
-from lrdoctor.reconstruct.clock import choose_clock
+from lrdoctor.reconstruct.clock import choose_clock, densest_loss
 from lrdoctor.reconstruct.epochs import updates_per_epoch
 from lrdoctor.reconstruct.frameworks import is_framework
 from lrdoctor.reconstruct.logged import Logged, gather
@@ -122,7 +122,7 @@ def _trajectory(
 def _body(run: Run, record: Recording, axis: Axis, tags: Sequence[str], lead_tag: str, loss_tag: str | None) -> _Body:
     lead = gather(lead_tag, record.of_tag(lead_tag), axis, record.paths)
     clock = choose_clock(record, axis, lead)
-    sessions = find_sessions(clock)
+    sessions = find_sessions(clock, densest_loss(record, axis, record.paths))
     groups = []
     for tag in tags:
         logged = lead if tag == lead_tag else gather(tag, record.of_tag(tag), axis, record.paths)

@@ -18,13 +18,14 @@ def choose_clock(record: Recording, axis: Axis, lead: Logged) -> Logged:
 
     An LR logged once an epoch repeats a step at most where a resume went back; the loss of each step shows it.
     """
-    dense = _densest_loss(record, axis, lead.paths)
+    dense = densest_loss(record, axis, lead.paths)
     if dense is None or len(dense) <= len(lead) or not _same_axis(dense, lead):
         return lead
     return dense if find_sessions(dense).count > find_sessions(lead).count else lead
 
 
-def _densest_loss(record: Recording, axis: Axis, paths: tuple[str, ...]) -> Logged | None:
+def densest_loss(record: Recording, axis: Axis, paths: tuple[str, ...]) -> Logged | None:
+    """The whole training loss with the most points; None where only parts or none was logged."""
     losses = [tag for tag in record.tags if role_of(tag) == "train-loss" and is_total_loss(tag)]
     found = [gather(tag, record.of_tag(tag), axis, paths) for tag in losses]
     return max(found, key=len, default=None)

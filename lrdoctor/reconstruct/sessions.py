@@ -14,6 +14,8 @@ _HOLE = 10.0  # intervals: a forward jump this wide inside an even log is a miss
 _UNORDERED = 0.2  # share of backward steps above which the log is not in the order of training at all
 _NEAR_START = 2.0  # intervals from step 0 within which a session counts as started from scratch
 _NEAR_START_SHARE = 0.01  # or this share of the longest logged step
+_LAST_LOSSES = 5  # points whose median is the loss a session ended with
+_FELL = 0.5  # share of its first loss below which a session's loss must end to tell going on from starting over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +44,11 @@ class Sessions:
         return np.flatnonzero(self.attempt == self.shown)
 
 
-def find_sessions(clock: Logged) -> Sessions:
-    """Sessions begin with a new file, a new writing process, a step back, or after a hole in an even log."""
+def find_sessions(clock: Logged, loss: Logged | None = None) -> Sessions:
+    """Sessions begin with a new file, a new writing process, a step back, or after a hole in an even log.
+
+    `loss` is the training loss: a counter that starts over while the loss goes on where it was is no new attempt.
+    """
     steps = clock.steps
     begins = np.zeros(len(steps), dtype=bool)
     if len(steps):
@@ -54,7 +59,7 @@ def find_sessions(clock: Logged) -> Sessions:
     starts = np.flatnonzero(begins)
     of_point = np.cumsum(begins) - 1
     first_step = np.minimum.reduceat(steps, starts) if len(starts) else steps[:0]
-    attempt = _attempts(steps, starts, first_step)
+    attempt = _attempts(steps, starts, first_step, _goes_on(clock, starts, loss))
     return Sessions(of_point, starts, first_step, attempt, _longest(steps, of_point, attempt))
 
 
@@ -105,7 +110,35 @@ def _after_holes(steps: FloatArray, begins: np.ndarray) -> IntArray:
     return inner[even[inner - 1] & even[inner + 1]] + 1
 
 
-def _attempts(steps: FloatArray, starts: IntArray, first_step: FloatArray) -> IntArray:
+def _goes_on(clock: Logged, starts: IntArray, loss: Logged | None) -> np.ndarray:
+    """For each session whether the loss shows that it took over the weights of the session before it."""
+    found = np.zeros(len(starts), dtype=bool)
+    if loss is None or not len(loss):
+        return found
+    begins = [int(np.searchsorted(_order(loss), key)) for key in _order(clock)[starts]]
+    for number in range(1, len(starts)):
+        before = loss.values[begins[number - 1] : begins[number]]
+        if len(before) and begins[number] < len(loss):
+            found[number] = _continues(before, float(loss.values[begins[number]]))
+    return found
+
+
+def _order(logged: Logged) -> np.ndarray:
+    """Points as (file, place in it), to be compared."""
+    order = np.zeros(len(logged), dtype=[("file", np.int64), ("origin", np.int64)])
+    order["file"], order["origin"] = logged.file, logged.origin
+    return order
+
+
+def _continues(before: FloatArray, after: float) -> bool:
+    """Whether the first loss of a session is nearer to where the one before ended than to where that one began."""
+    began, ended = float(before[0]), float(np.median(before[-_LAST_LOSSES:]))
+    if not (0 < ended < _FELL * began and after > 0):
+        return False
+    return after * after < began * ended
+
+
+def _attempts(steps: FloatArray, starts: IntArray, first_step: FloatArray, goes_on: np.ndarray) -> IntArray:
     """The attempt of each session: a new one where training went back to its beginning."""
     attempt = np.zeros(len(starts), dtype=np.int64)
     if len(starts) < 2:
@@ -119,7 +152,7 @@ def _attempts(steps: FloatArray, starts: IntArray, first_step: FloatArray) -> In
         end = starts[number + 1] if number + 1 < len(starts) else len(steps)
         last = float(steps[starts[number] : end].max())
         scratch = first <= reached and first <= near and first <= beginning + interval / 2
-        if scratch:
+        if scratch and not goes_on[number]:
             attempt[number] += 1
             beginning, reached = first, last
         reached = max(reached, last)

@@ -89,7 +89,7 @@ def _predict(
 ) -> tuple[FloatArray, Prediction]:
     """(update counts, losses there) under the fixed schedule, up to the run's last loss."""
     observed = Observed(compress(u, losses.n), losses.loss, losses.sigma)
-    n = np.unique(np.round(np.linspace(losses.n[0], losses.n[-1], _BAND_KNOTS)))
+    n = np.unique(np.round(np.linspace(losses.n[0], losses.n[-1], _BAND_KNOTS))).astype(np.float64)
     prediction = predict(
         fit_both(observed, peak, library),
         observed,

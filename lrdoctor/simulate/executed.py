@@ -15,7 +15,7 @@ _EARLY_PEAK = 0.2  # a peak reached later than this part of the run is a shape, 
 
 
 def executed_lr(trajectory: Trajectory, identification: Identification) -> FloatArray:
-    """(T,) LR of updates 0 to T-1 of the lead group: the identified schedule where it fits, the log's points elsewhere."""
+    """(T,) LR of updates 0 to T-1 of the lead group: the identified schedule where it fits, else the log's points."""
     lead = trajectory.lead
     assert lead is not None  # the gate has seen to it
     finite = np.isfinite(lead.lr)

@@ -23,7 +23,8 @@ NAMES = ("L0", "lnA", "alpha", "lnB", "lnC", "delta", "zeta")
 """The order of the parameters in every vector and matrix of this package."""
 
 MAX_KNOTS = 300
-"""A schedule is told by this many updates; more changes the loss by less than 2e-5 (tests/simulate/test_f7.py)."""
+"""A schedule is told by this many updates; more changes the loss by less than 2e-5, or 2e-4 where it restarts
+several times (tests/simulate/test_f7.py)."""
 
 _EARLY_KNOTS = 40  # of them evenly in ln n, for the ramp of the warmup
 _FLOOR = 1e-12  # ln u of an update with lr 0, whose power is 0 anyway
@@ -33,8 +34,8 @@ _FLOOR = 1e-12  # ln u of an update with lr 0, whose power is 0 anyway
 class Grid:
     """A schedule compressed to J knots, that is J-1 stretches of updates; everything in it is free of the parameters.
 
-    `n` (J,) update counts, increasing, the first 0; `u` (J,) relative lr of update n; `S` (J,) cumulative u before it in
-    thousands; `mean_u` (J-1,) mean u of the updates of a stretch. `onset` and `spread` (J,) are the mean and the
+    `n` (J,) update counts, increasing, the first 0; `u` (J,) relative lr of update n; `S` (J,) cumulative u before it
+    in thousands; `mean_u` (J-1,) mean u of the updates of a stretch. `onset` and `spread` (J,) are the mean and the
     variance of S over the changes of u that lead to knot j (the rise from 0 to the first update included), weighted by
     |change|. `points` (M,) are the indices of the knots at which the loss is wanted.
     """
@@ -92,7 +93,7 @@ def _knots(u: FloatArray, max_knots: int) -> npt.NDArray[np.int64]:
 
 
 def loss(theta: FloatArray, grid: Grid) -> FloatArray:
-    """Losses (N, M) of N parameter vectors `theta` (N, 7) at the M points of the grid; (M,) for a single vector (7,)."""
+    """Losses (N, M) of the parameter vectors `theta` (N, 7) at the M points of the grid; (M,) for one vector (7,)."""
     single = theta.ndim == 1
     rows = [_one(row, grid) for row in np.atleast_2d(theta)]
     return rows[0] if single else np.stack(rows)

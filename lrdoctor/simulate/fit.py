@@ -86,7 +86,7 @@ def fit(observed: Sequence[Observed], prior: Prior) -> Posterior:
     ]
     best = min(solutions, key=lambda solution: float(solution.cost))
     mode = np.asarray(best.x, dtype=np.float64)
-    covariance = np.linalg.pinv(_curvature(mode, observed, prior), hermitian=True)
+    covariance = np.asarray(np.linalg.pinv(_curvature(mode, observed, prior), hermitian=True), dtype=np.float64)
     return Posterior(mode, covariance, prior.precision, _rms(mode, observed), float(best.cost))
 
 

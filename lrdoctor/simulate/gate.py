@@ -45,7 +45,9 @@ _NOT_TOKENS = re.compile(
     r"|resnet\w*|vit\w*|deit\w*|swin\w*|convnext\w*|yolo\w*|detr\w*|unet\w*|image\w*|cifar\w*|mnist|imagenet\w*|coco)($|[^a-z])",
     re.IGNORECASE,
 )
-_TOKENS = re.compile(r"ppl|perplexity|token|causal|(^|[^a-z])(lm|gpt\w*|llama\w*|mistral\w*|qwen\w*|pythia\w*)($|[^a-z])", re.I)
+_TOKENS = re.compile(
+    r"ppl|perplexity|token|causal|(^|[^a-z])(lm|gpt\w*|llama\w*|mistral\w*|qwen\w*|pythia\w*)($|[^a-z])", re.I
+)
 _NOT_TOKEN_FRAMEWORKS = {"timm", "ultralytics", "detectron2", "mmengine", "mmcv", "mmdetection", "detr", "mae", "sb3"}
 _UNTRAINED_TOKEN_LOSS = 8.5  # ln of a vocabulary of 5000: no image classifier but those of 20,000 classes starts there
 
@@ -59,6 +61,7 @@ def refuse_unfit_run(run: Run, trajectory: Trajectory, identification: Identific
     """What can be told before any loss is looked at: units, learning rate, optimizer, kind of model."""
     return (
         _refuse_unit(trajectory)
+        or _refuse_length(trajectory)
         or _refuse_lr(trajectory, identification)
         or _refuse_kind(run, trajectory)
         or _refuse_optimizer(run)
@@ -69,9 +72,19 @@ def refuse_unfit_run(run: Run, trajectory: Trajectory, identification: Identific
 def _refuse_unit(trajectory: Trajectory) -> str | None:
     if trajectory.step_unit == "update":
         return None
+    units = {"unknown": "a unit that cannot be told", "epoch": "epochs", "row": "rows"}
     return (
-        f"the log counts in {trajectory.step_unit}s, and the loss law needs optimizer updates; "
-        "log the global step, or give the run's config, so that updates per epoch are known"
+        f"the log counts in {units.get(trajectory.step_unit, trajectory.step_unit + 's')}, and the loss law needs "
+        "optimizer updates; log the global step, or give the run's config, so that updates per epoch are known"
+    )
+
+
+def _refuse_length(trajectory: Trajectory) -> str | None:
+    if trajectory.steps > FIRST_UPDATE:
+        return None
+    return (
+        f"the run has {trajectory.steps} updates, and the loss law holds from update {FIRST_UPDATE} on; a run this short "
+        "is best repeated with the fix"
     )
 
 
@@ -99,7 +112,9 @@ def _refuse_groups(trajectory: Trajectory) -> str | None:
         shape = np.interp(lead.steps, other.steps, other.lr) / max(float(np.nanmax(other.lr)), 1e-300)
         off = float(np.nanmax(np.abs(shape - lead.lr / trajectory.peak_lr)))
         if off > 0.05:
-            return f"the parameter groups {lead.name!r} and {other.name!r} follow different schedules; the law knows one"
+            return (
+                f"the parameter groups {lead.name!r} and {other.name!r} follow different schedules, the law knows one"
+            )
     return None
 
 
@@ -112,8 +127,8 @@ def _refuse_kind(run: Run, trajectory: Trajectory) -> str | None:
         foreign = framework
     if foreign is not None:
         return (
-            f"the loss law holds for language-model pre-training, and {foreign!r} says this run is something else; to see "
-            f"what the fix gains, {SETTLE}"
+            f"the loss law holds for language-model pre-training, and {foreign!r} says this run is something else; to "
+            f"see what the fix gains, {SETTLE}"
         )
     if run.declared("finetune") is True:
         return f"the loss law holds for training from scratch, and this run is a fine-tuning; {SETTLE}"
@@ -133,8 +148,8 @@ def _refuse_peak(peak_lr: float, library: Library, whose: str) -> str | None:
     if low <= peak_lr <= high:
         return None
     return (
-        f"{whose} peak lr {peak_lr:.3g} is outside the {low:.1g} to {high:.1g} the loss law was learned on; to see what "
-        f"the fix gains, {SETTLE}"
+        f"{whose} peak lr {peak_lr:.3g} is outside the {low:.1g} to {high:.1g} the loss law was learned on; to see "
+        f"what the fix gains, {SETTLE}"
     )
 
 
@@ -146,8 +161,8 @@ def refuse_remedy(remedy: Schedule, lr: FloatArray, executed_peak: float, librar
     ratio = peak / executed_peak
     if max(ratio, 1.0 / ratio) > MAX_PEAK_RATIO:
         return (
-            f"the fix changes the peak lr {ratio:.3g}-fold ({executed_peak:.3g} to {peak:.3g}), and the law is tested up to "
-            f"{MAX_PEAK_RATIO:g}-fold; a short run at the fixed peak would settle it"
+            f"the fix changes the peak lr {ratio:.3g}-fold ({executed_peak:.3g} to {peak:.3g}), and the law is tested "
+            f"up to {MAX_PEAK_RATIO:g}-fold; a short run at the fixed peak would settle it"
         )
     return _refuse_peak(peak, library, "the fix's")
 
@@ -158,8 +173,8 @@ def refuse_losses(losses: RunLosses | None, trajectory: Trajectory, first: float
         return "no loss was logged beside the learning rate; log one"
     if len(losses.n) < MIN_POINTS:
         return (
-            f"only {len(losses.n)} losses lie after update {first:.0f} (warmup and first transient left out), {MIN_POINTS} "
-            "are needed; log the loss more often"
+            f"only {len(losses.n)} losses lie after update {first:.0f} (warmup and first transient left out), "
+            f"{MIN_POINTS} are needed; log the loss more often"
         )
     return _refuse_divergence(losses, trajectory) or _refuse_level(losses)
 
@@ -172,20 +187,20 @@ def _refuse_divergence(losses: RunLosses, trajectory: Trajectory) -> str | None:
         return None
     where = losses.n[int(np.argmax(rise > DIVERGED_RISE))] if not broken else None
     text = "the loss is not a number in places" if where is None else f"the loss diverges near update {where:.0f}"
-    return f"{text}, and a run that broke says nothing of how it would have ended; train the fix from a checkpoint before it"
+    return f"{text}, and a broken run does not say how it would have ended; train the fix from a checkpoint before it"
 
 
 def _refuse_level(losses: RunLosses) -> str | None:
     last, low, high = float(losses.loss[-1]), *LOSS_RANGE
     if not low <= last <= high:
         return (
-            f"the loss ends at {last:.3g}, and the loss law was learned on language models that end between {low:g} and "
-            f"{high:g} nats per token; to see what the fix gains, {SETTLE}"
+            f"the loss ends at {last:.3g}, and the loss law was learned on language models that end between {low:g} "
+            f"and {high:g} nats per token; to see what the fix gains, {SETTLE}"
         )
     if float(losses.loss[0]) - last < MIN_FALL:
         return (
-            f"the loss falls by only {losses.loss[0] - last:.2g} after the warmup, so this is no training from scratch; to "
-            f"see what the fix gains, {SETTLE}"
+            f"the loss falls by only {losses.loss[0] - last:.2g} after the warmup, so this is no training from "
+            f"scratch; to see what the fix gains, {SETTLE}"
         )
     return None
 
@@ -194,8 +209,8 @@ def refuse_fit(residual_rms: float) -> str | None:
     if residual_rms <= MAX_RESIDUAL:
         return None
     return (
-        f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {MAX_RESIDUAL:.1%} is a fit); to see what "
-        f"the fix gains, {SETTLE}"
+        f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {MAX_RESIDUAL:.1%} is a fit); to "
+        f"see what the fix gains, {SETTLE}"
     )
 
 

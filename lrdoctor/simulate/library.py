@@ -26,7 +26,7 @@ _SCATTER_FLOOR = np.array([0.03, 0.10, 0.25, 0.05, 0.05])  # least sd of the pri
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """The joint fit of all runs of one model at one peak: the mode (7,) and covariance (7, 7) of the law's parameters."""
+    """The joint fit of all runs of one model at one peak: the mode (7,) and covariance (7, 7) of its law."""
 
     model: str
     peak_lr: float
@@ -51,7 +51,7 @@ class Library:
 
     @property
     def quantile_90(self) -> float:
-        """Half-width of a 90 % interval in standard deviations: Student's t, as the scatter is known from few models."""
+        """Half-width of a 90 % interval in standard deviations: Student's t, as few models tell the scatter."""
         from scipy.stats import t
 
         models = len({entry.model for entry in self.entries})
@@ -75,7 +75,7 @@ class Library:
 
 
 def _regress(x: FloatArray, values: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Level and slope (2, 5) of values (K, 5) on x (K,), the residuals (K, 5), the leverage of a new point `at` (2,)."""
+    """Level and slope (2, 5) of values (K, 5) on x (K,), residuals (K, 5), leverage of a new point `at` (2,)."""
     spread = np.maximum(values.std(axis=0), 1e-6)
     design = np.stack([np.ones_like(x), x], axis=1)
     inverse = np.linalg.inv(design.T @ design + np.diag([0.0, 1.0 / _RIDGE_SD**2]))

@@ -36,7 +36,7 @@ def losses_of(trajectory: Trajectory, first: float) -> RunLosses | None:
 
 
 def _points(curve: Curve, steps: int, first: float) -> RunLosses:
-    """The curve from update `first` on, binned where it is noisy. A loss logged at step s is known after s + 1 updates."""
+    """The curve from update `first` on, binned where noisy. A loss logged at step s is known after s + 1 updates."""
     n = np.clip(np.round(curve.steps) + 1.0, 1.0, steps)
     keep = np.isfinite(curve.values) & (curve.values > 0.0) & (n >= first)
     n, loss = n[keep], curve.values[keep]
@@ -52,7 +52,7 @@ def _noise(loss: FloatArray) -> float:
     """Standard deviation of a single loss around its trend, from the median |second difference|; 0 below 5 points."""
     if len(loss) < 5:
         return 0.0
-    return float(np.median(np.abs(np.diff(loss, 2)))) / 0.6745 / np.sqrt(6.0)
+    return float(np.median(np.abs(np.diff(loss, 2))) / 0.6745 / np.sqrt(6.0))
 
 
 def _binned(curve: Curve, n: FloatArray, loss: FloatArray, noise: float) -> RunLosses:

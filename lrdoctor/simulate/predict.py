@@ -15,7 +15,7 @@ from lrdoctor.simulate.prior import FORMS
 
 STRUCTURAL_SD = 0.006
 STRUCTURAL_SD_OUTSIDE = 0.010
-"""Nats the law itself is off, whatever the fit says: inside the library's family of models, and where that is unsure."""
+"""Nats the law itself is off, whatever the fit says: inside the library's family, and where that is unsure."""
 
 REPLICATE_SD = 0.0013
 """Nats between two runs that differ in nothing but chance; enters twice, once for each of the two schedules."""
@@ -65,9 +65,7 @@ def predict(
     """
     offset = np.mean([_last_residual(posterior, observed) for posterior in posteriors])
     centre = np.mean([loss(posterior.mode, other) for posterior in posteriors], axis=0) + offset
-    draws = np.concatenate(
-        [evaluate(posterior.draws(DRAWS, seed), other) for seed, posterior in enumerate(posteriors)]
-    )
+    draws = np.concatenate([evaluate(posterior.draws(DRAWS, seed), other) for seed, posterior in enumerate(posteriors)])
     variance = draws.var(axis=0) + structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2
     half_width = library.quantile_90 * np.sqrt(variance)
     share = float(np.mean([_prior_share(posterior, other) for posterior in posteriors]))

@@ -46,6 +46,6 @@ class Prior:
 
 
 def vague(form: Form = "ln B") -> Prior:
-    """A wide prior, chosen by us to cover every value a joint fit of several schedules has given; the library's start."""
+    """A wide prior, chosen by us to cover every value joint fits of several schedules gave: the library's start."""
     mean = np.array([0.4, -1.5 if form == "ln B" else -2.0, 0.5, 0.6, 0.6])
     return Prior(features(form), mean, np.diag(np.array([0.2, 1.0, 1.2, 0.25, 0.2]) ** 2))

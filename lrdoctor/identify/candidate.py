@@ -1,0 +1,97 @@
+"""One reading of a stretch, and how it is judged: error against the log, and length of its description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.identification import WarmupShape
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import Warmup
+
+UNROUND = 8.0
+"""Description length of a number that no short decimal reproduces."""
+
+_WARMUP_COST = 1.5
+_SHIFT_COST = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`schedule` is the main schedule, `whole` it with its warmup; both in ticks. `shift` as in `Fit`.
+
+    `free` counts the fitted numbers, `cost` is the description length: the fewer digits, the more a person wrote it.
+    """
+
+    schedule: Schedule
+    whole: Schedule
+    free: int
+    cost: float
+    shift: float = 0.0
+    warmup: WarmupShape | None = None
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        return self.schedule.family
+
+    def misfit(self, stretch: Stretch) -> float:
+        """The largest |fitted - logged| in units of the log's rounding: at most 1 where the fit is exact."""
+        return float(np.max(np.abs(self.residual(stretch)) / stretch.tol))
+
+    def error(self, stretch: Stretch) -> float:
+        """The largest |fitted - logged| / peak."""
+        return float(np.max(np.abs(self.residual(stretch)))) / stretch.peak
+
+    def residual(self, stretch: Stretch) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        return self.whole.lr_at(stretch.t + self.shift) - stretch.lr
+
+
+def make_candidate(
+    main: Schedule,
+    numbers: Iterable[float],
+    *,
+    shift: float = 0.0,
+    warmup_steps: float = 0.0,
+    start_factor: float = 0.0,
+    kind: str = "linear",
+    extra_cost: float = 0.0,
+    assumed: tuple[str, ...] = (),
+) -> Candidate:
+    """A candidate whose main schedule was described by `numbers` (defaults and zeros cost nothing: leave them out)."""
+    described = [number for number in numbers if number not in (0.0, 1.0)]
+    whole, warmup = main, None
+    cost = extra_cost + sum(map(digits, described)) + _SHIFT_COST * abs(shift)
+    cost += 0.0 if float(shift).is_integer() else UNROUND
+    free = len(described)
+    if warmup_steps > 0:
+        whole = Warmup(main, warmup_steps, start_factor, kind)
+        warmup = WarmupShape(kind, warmup_steps, start_factor)
+        cost += _WARMUP_COST + digits(warmup_steps) + digits(start_factor)
+        free += 1 + (start_factor != 0.0)
+    return Candidate(main, whole, free, cost, shift, warmup, assumed)
+
+
+def digits(value: float, tolerance: float = 1e-7) -> float:
+    """How many significant digits `value` needs to be right within the relative `tolerance`; UNROUND if more than 7.
+
+    Fractions such as 1/3 count as three digits; zero and one cost nothing.
+    """
+    value = abs(float(value))
+    if value in (0.0, 1.0):
+        return 0.0
+    for count in range(1, 8):
+        if abs(rounded(value, count) - value) <= tolerance * value:
+            return float(count)
+    parts = (value * whole for whole in (3.0, 6.0, 7.0, 9.0))
+    if any(abs(part - round(part)) <= tolerance * part for part in parts if 0.5 < part < 100.0):
+        return 3.0
+    return UNROUND
+
+
+def rounded(value: float, count: int) -> float:
+    """`value` to `count` significant digits."""
+    return float(f"{value:.{count - 1}e}")

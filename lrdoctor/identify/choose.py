@@ -1,0 +1,153 @@
+"""Candidates -> the reading of a stretch: exact before approximate, short before long, and Unknown before wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrdoctor.identify.candidate import Candidate
+from lrdoctor.identify.clock import Clock, clocks
+from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
+from lrdoctor.identify.declared import declared_candidates
+from lrdoctor.identify.plateaus import plateau_candidates
+from lrdoctor.identify.smooth import smooth_candidates
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.identification import Fit
+from lrdoctor.model.run import Checkpoint
+from lrdoctor.model.schedule import Unit
+from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.schedules import Unknown
+
+ACCEPTED_ERROR = 5e-3
+"""A reading that is not exact is accepted up to this |fitted - logged| / peak."""
+
+MIN_POINTS = 3
+_SPARE_POINTS = 2  # an approximate reading needs so many points more than it has numbers
+_CLOSE_COST = 2.0  # another family this close in description length, and as exact, leaves the choice open
+_SAME_COST = 0.75
+_ASSUMED_COST = 0.5
+_RIVAL_ERROR = 0.25
+_UNKNOWN_POINTS = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """A candidate on a clock, with its error over every point."""
+
+    candidate: Candidate
+    clock: Clock
+    error: float
+    exact: bool
+    cost: float
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Smaller is better: exact ones by description length, the others by error, a little by length."""
+        return not self.exact, self.cost if self.exact else math.log(self.error + 1e-12) + 0.1 * self.cost
+
+
+def read_stretch(trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]) -> Fit:
+    """The reading of a stretch given in trajectory steps since `first`."""
+    if len(stretch) < MIN_POINTS or stretch.peak <= 0:
+        return unknown(stretch, first)
+    judged = sorted(_judged(trajectory, stretch, first, checkpoints), key=lambda one: one.rank)
+    if not judged or not _accepted(judged[0], len(stretch)):
+        return unknown(stretch, first, judged[0].candidate.family if judged else None)
+    return _fit(judged, stretch, first)
+
+
+def _judged(
+    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]
+) -> Iterator[Judged]:
+    for clock in clocks(trajectory, stretch, first):
+        for candidate in _candidates(clock.points, checkpoints):
+            try:
+                misfit, error = candidate.misfit(clock.points), candidate.error(clock.points)
+            except (ValueError, ArithmeticError):
+                continue
+            if np.isfinite(error):
+                cost = candidate.cost + _ASSUMED_COST * len(candidate.assumed)
+                yield Judged(candidate, clock, error, misfit <= 1.0, cost)
+
+
+def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterable[Candidate]:
+    if len(points) < MIN_POINTS:
+        return
+    yield from declared_candidates(points, checkpoints)
+    yield from plateau_candidates(points)
+    yield from restart_candidates(points)
+    yield from onecycle_candidates(points)
+    yield from smooth_candidates(points)
+
+
+def _accepted(best: Judged, points: int) -> bool:
+    """Exact readings need more points than numbers; approximate ones more of them, and a small error."""
+    count = len(best.clock.points)
+    if best.exact:
+        return count > best.candidate.free or points > 2 * best.candidate.free
+    return best.error <= ACCEPTED_ERROR and count > best.candidate.free + _SPARE_POINTS
+
+
+def _fit(judged: list[Judged], stretch: Stretch, first: float) -> Fit:
+    best = judged[0]
+    rival = next((one for one in judged if one.candidate.family != best.candidate.family), None)
+    candidate, clock = best.candidate, best.clock
+    return Fit(
+        schedule=candidate.schedule,
+        whole=clock.over_steps(candidate.whole, candidate.shift),
+        first_step=first + float(stretch.t[0]),
+        last_step=first + stretch.last,
+        stepped=_unit(best, judged),
+        steps_per_tick=clock.per_tick,
+        fit_error=best.error,
+        confidence=_confidence(best, rival),
+        exact=best.exact,
+        warmup=candidate.warmup,
+        shift=candidate.shift,
+        runner_up=rival.candidate.family if rival is not None and rival.error < _RIVAL_ERROR else None,
+        assumed=(*candidate.assumed, *clock.assumed),
+    )
+
+
+def _unit(best: Judged, judged: list[Judged]) -> Unit | None:
+    """The unit of a tick; None where another clock tells the same family as exactly and about as shortly."""
+    if best.clock.certain or not best.exact:
+        return best.clock.unit
+    others = (one for one in judged if one.exact and one.clock.unit != best.clock.unit)
+    same = (one for one in others if one.candidate.family == best.candidate.family)
+    return None if any(one.cost - best.cost <= _SAME_COST for one in same) else best.clock.unit
+
+
+def _confidence(best: Judged, rival: Judged | None) -> float:
+    """How sure the family is, in [0, 1]: by exactness, spare points, and how close the next family comes."""
+    spare = len(best.clock.points) - best.candidate.free
+    if not best.exact:
+        apart = rival is None or rival.error > 5 * best.error
+        return 0.8 if best.error < 1e-3 and apart else 0.6
+    sure = 0.99 if spare > 3 else 0.7
+    if rival is not None and rival.exact:
+        sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
+    return min(sure, 0.85) if best.candidate.assumed else sure
+
+
+def unknown(stretch: Stretch, first: float, nearest: str | None = None) -> Fit:
+    """No family explains the stretch: the logged points themselves, thinned."""
+    index = np.unique(np.linspace(0, len(stretch) - 1, min(len(stretch), _UNKNOWN_POINTS)).round().astype(int))
+    steps, lrs = stretch.t[index] + first, stretch.lr[index]
+    schedule = Unknown(tuple(steps.tolist()), tuple(lrs.tolist()))
+    off = np.abs(schedule.lr_at(stretch.t + first) - stretch.lr)
+    return Fit(
+        schedule=schedule,
+        whole=schedule,
+        first_step=float(first + stretch.t[0]),
+        last_step=float(first + stretch.last),
+        stepped=None,
+        steps_per_tick=1.0,
+        fit_error=float(off.max()) / stretch.peak if stretch.peak > 0 else 0.0,
+        confidence=0.0,
+        exact=False,
+        runner_up=nearest,
+    )

@@ -1,0 +1,97 @@
+"""How often the scheduler was stepped: the clocks a stretch may be read on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.schedule import Schedule, Unit
+from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.schedules import Stepped
+
+_OFFSETS = (
+    0,
+    1,
+    -1,
+)  # updates by which a log's epochs may be off: the LR is logged before or after the scheduler's step
+_FEWEST_TICKS = 4  # plateaus of one length: fewer may be chance
+_MOST_LOOSE = 0.02  # share of plateaus that may be off by one update: a last batch dropped now and then
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clock:
+    """One tick is `per_tick` trajectory steps from step `first` on. `points` is the stretch in ticks, one point a tick.
+
+    `certain` where the log shows that the LR stood still between ticks.
+    """
+
+    unit: Unit | None
+    per_tick: float
+    first: float
+    points: Stretch
+    certain: bool = False
+    assumed: tuple[str, ...] = ()
+
+    def over_steps(self, schedule: Schedule, shift: float) -> Schedule:
+        """A schedule in ticks as one over trajectory steps."""
+        if self.per_tick == 1.0 and self.first == 0.0 and shift == 0.0:
+            return schedule
+        return Stepped(schedule, self.per_tick, self.unit, self.first, shift)
+
+
+def clocks(trajectory: Trajectory, stretch: Stretch, first: float) -> list[Clock]:
+    """The clocks to try on a stretch in trajectory steps since `first`; the per-epoch one alone where it is certain."""
+    if trajectory.step_unit == "epoch":
+        return [Clock("epoch", 1.0, first, stretch)]
+    if trajectory.step_unit != "update":
+        return [Clock(None, 1.0, first, stretch)]
+    plain = Clock("update", 1.0, first, stretch)
+    per_epoch = trajectory.steps_per_epoch
+    if per_epoch is not None and per_epoch > 1:
+        slow = next(_epoch_clocks(stretch, per_epoch, first), None)
+    else:
+        slow = _plateau_clock(stretch, first)
+    if slow is None:
+        return [plain]
+    return [slow] if slow.certain else [plain, slow]
+
+
+def _epoch_clocks(stretch: Stretch, per_epoch: float, first: float) -> Iterator[Clock]:
+    """Clocks that tick once an epoch and under which the LR never changes within a tick, most natural first."""
+    for offset in _OFFSETS:
+        ticks = np.floor((stretch.t + offset) / per_epoch + 1e-9)
+        if ticks[0] < 0:
+            continue
+        same = np.diff(ticks) == 0
+        changed = np.abs(np.diff(stretch.lr)) > stretch.tol[1:] + stretch.tol[:-1]
+        if bool((same & changed).any()) or not changed.any():
+            continue
+        yield Clock("epoch", per_epoch, first - offset, _one_a_tick(stretch, ticks, per_epoch), bool(same.any()))
+
+
+def _one_a_tick(stretch: Stretch, ticks: FloatArray, per_tick: float) -> Stretch:
+    """The first point of each tick; the planned lengths in ticks, and in steps too: the two get mixed up in practice."""
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(ticks)) + 1])
+    planned = (*(end / per_tick for end in stretch.planned), *stretch.planned)
+    return Stretch(ticks[starts], stretch.lr[starts], stretch.tol[starts], tuple(dict.fromkeys(planned)), stretch.slack)
+
+
+def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:
+    """Where no epochs were logged: plateaus of one and the same length are the ticks of a slower clock."""
+    changed = np.flatnonzero(np.abs(np.diff(stretch.lr)) > stretch.tol[1:] + stretch.tol[:-1])
+    if len(changed) < _FEWEST_TICKS or len(stretch) < 3 * len(changed):
+        return None
+    lengths = np.diff(stretch.t[changed + 1])
+    length = float(np.median(lengths))
+    if length < 2 or np.mean(lengths != length) > _MOST_LOOSE:
+        return None
+    start = float(stretch.t[changed[0] + 1]) - length  # where the first whole plateau began, if it was whole
+    ticks = np.floor((stretch.t - start) / length + 1e-9)
+    if ticks[0] < 0 or start > 0:
+        return None
+    assumed = (f"an epoch is {length:g} updates, the length of the plateaus",)
+    return Clock("epoch", length, first + start, _one_a_tick(stretch, ticks, length), True, assumed)

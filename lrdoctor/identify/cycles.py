@@ -1,0 +1,201 @@
+"""Rises and falls: OneCycleLR in its four forms, whole, cut short or seen only at the foot, and warm restarts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
+from lrdoctor.identify.models import MODELS, Model, Numbers
+from lrdoctor.identify.smooth import SHIFTS, Solved, candidate_of, smooth_candidates
+from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR
+
+DEFAULT_DIV, DEFAULT_PCT, DEFAULT_FINAL_DIV = 25.0, 0.3, 1e4  # torch's defaults
+USUAL = {"div_factor": (DEFAULT_DIV,), "final_div_factor": (DEFAULT_FINAL_DIV,), "pct_start": (DEFAULT_PCT,)}
+_FORMS = (("cos", False), ("linear", False), ("cos", True), ("linear", True))
+_MULTIPLIERS = (1, 2, 3)
+_JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
+
+
+def _make(anneal: str, three_phase: bool, numbers: Mapping[str, float]) -> Schedule:
+    total = numbers["total_steps"]
+    return OneCycleLR(
+        max_lr=numbers["max_lr"],
+        total_steps=int(total) if float(total).is_integer() else total,  # type: ignore[arg-type]
+        pct_start=min(max(numbers["pct_start"], 1e-6), 1.0 - 1e-6),
+        anneal_strategy=anneal,
+        div_factor=numbers["div_factor"],
+        final_div_factor=numbers["final_div_factor"],
+        three_phase=three_phase,
+    )
+
+
+def onecycle_candidates(stretch: Stretch) -> Iterator[Candidate]:
+    """Readings of the stretch as one cycle: only where it begins with a rise."""
+    thin = stretch.thin
+    if len(thin) < 4 or thin.top < 2 or thin.lr[0] <= 0:
+        return
+    still_rising = thin.top == len(thin) - 1
+    found = _foot(thin) if still_rising else _peaked(thin)
+    yield from found
+
+
+def _peaked(thin: Stretch) -> Iterator[Candidate]:
+    """The peak was seen: everything but the end of the last phase can be solved for."""
+    solved: list[Solved] = []
+    for anneal, three_phase in _FORMS:
+        model = Model("OneCycleLR", partial(_make, anneal, three_phase), _nothing, USUAL, cost=1.0 + three_phase)
+        solved += _solve(model, thin)
+    ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), one.problem.model.cost))
+    exact = [one for one in ranked if one.misfit <= NEARLY]
+    for one in exact[:2] or ranked[:1]:
+        yield candidate_of(one.problem, simplify(one.problem, one.numbers))
+
+
+def _solve(model: Model, thin: Stretch) -> list[Solved]:
+    """Fits at each shift; once one is exact, another shift could only say the same with worse numbers."""
+    solved: list[Solved] = []
+    for shift in SHIFTS:
+        problem = Problem(model, thin, shift)
+        for guess in _peak_guesses(thin, shift):
+            numbers = fit(problem, guess)
+            solved.append(Solved(problem, numbers, problem.misfit(numbers)))
+            if solved[-1].misfit <= 1.0:
+                return solved
+    return solved
+
+
+def _nothing(_: Stretch) -> Iterator[Numbers]:
+    return iter(())
+
+
+def _peak_guesses(thin: Stretch, shift: float) -> Iterator[Numbers]:
+    at = float(thin.t[thin.top]) + shift
+    start = float(np.clip(thin.peak / thin.lr[0], 1.5, 1e6))
+    ended = thin.lr[-1] < 1e-3 * thin.peak
+    ends = [thin.last + shift + 1.0] if ended else [*thin.planned, *(thin.last * factor for factor in (1.0, 1.5, 3.0))]
+    for end in dict.fromkeys(ends):
+        share = (at + 1.0) / end
+        if 0.0 < share < 1.0:
+            yield {
+                "max_lr": thin.peak,
+                "total_steps": end,
+                "pct_start": share,
+                "div_factor": start,
+                "final_div_factor": DEFAULT_FINAL_DIV,
+            }
+
+
+def _foot(thin: Stretch) -> Iterator[Candidate]:
+    """Only the foot of a cosine rise: how high and how long it was planned is known if its usual height is assumed."""
+    model = Model("OneCycleLR", partial(_make, "cos", False), _nothing, USUAL, cost=1.5)
+    for shift in SHIFTS:
+        problem = Problem(model, thin, shift)
+        for numbers in (_own_height(problem), _usual_height(problem)):
+            if numbers is None or problem.misfit(numbers) > NEARLY:
+                continue
+            for stated, assumed in _lengths(problem, numbers):
+                if problem.misfit(stated) <= 1.0:
+                    usual = (f"div_factor = {DEFAULT_DIV:g}",) if stated["div_factor"] == DEFAULT_DIV else ()
+                    yield candidate_of(problem, stated, (*usual, *assumed))
+
+
+def _usual_height(problem: Problem) -> Numbers | None:
+    """The rise, if it starts at 1/25 of its peak: one number is left, its length."""
+    thin = problem.stretch
+    # The first logged point is at the foot or so near it that the difference is found by the fit.
+    low, high = float(thin.lr[0]), float(thin.lr[-1])
+    part = (high - low) / (low * (DEFAULT_DIV - 1.0))
+    if not 0.0 < part < 1.0 or thin.last <= 0:
+        return None
+    rise = math.pi * (thin.last + problem.shift) / math.acos(1.0 - 2.0 * part)
+    guess = _stated(low * DEFAULT_DIV, rise, DEFAULT_DIV)
+    given = {name: guess[name] for name in ("pct_start", "div_factor", "final_div_factor")}
+    fixed = Problem(problem.model, thin, problem.shift, given)
+    return fit(fixed, guess)
+
+
+def _own_height(problem: Problem) -> Numbers | None:
+    """The rise with its peak solved for as well: possible once enough of its bend was seen."""
+    usual = _usual_height(problem)
+    if usual is None:
+        return None
+    given = {name: usual[name] for name in ("pct_start", "final_div_factor")}
+    free = Problem(problem.model, problem.stretch, problem.shift, given)
+    numbers = fit(free, usual)
+    if not 1.0 < numbers["div_factor"] < 1e4:
+        return None
+    div = next((short for short in (rounded(numbers["div_factor"], 1), rounded(numbers["div_factor"], 2))), DEFAULT_DIV)
+    tried = fit(Problem(free.model, free.stretch, free.shift, {**given, "div_factor": div}), numbers)
+    # A height that the rounding of the log leaves open is no height: then the usual one is assumed.
+    return tried if div != DEFAULT_DIV and free.misfit(tried) <= 1.0 < free.misfit(usual) else None
+
+
+def _stated(peak: float, rise: float, div: float) -> Numbers:
+    return {
+        "max_lr": peak,
+        "total_steps": (rise + 1.0) / DEFAULT_PCT,
+        "pct_start": DEFAULT_PCT,
+        "div_factor": div,
+        "final_div_factor": DEFAULT_FINAL_DIV,
+    }
+
+
+def _lengths(problem: Problem, numbers: Numbers) -> Iterator[tuple[Numbers, tuple[str, ...]]]:
+    """The length in ticks that goes with the rise: the planned one if that makes pct_start a plain number."""
+    rise = numbers["pct_start"] * numbers["total_steps"]
+    peak = next(
+        (short for short in (rounded(numbers["max_lr"], count) for count in range(1, 6))
+         if problem.misfit({**numbers, "max_lr": short}) <= 1.0),
+        numbers["max_lr"],
+    )  # fmt: skip
+    numbers = {**numbers, "max_lr": peak}
+    for planned in problem.stretch.planned:
+        share = rise / planned
+        short = next((value for value in (rounded(share, 1), rounded(share, 2)) if abs(value - share) < 2e-4), None)
+        if short is not None and 0.0 < short < 1.0:
+            yield {**numbers, "total_steps": planned, "pct_start": short}, ()
+    total = numbers["total_steps"]
+    assumed = (f"pct_start = {DEFAULT_PCT:g}",)
+    if abs(total - round(total)) > 0 and problem.misfit({**numbers, "total_steps": float(round(total))}) <= 1.0:
+        yield {**numbers, "total_steps": float(round(total))}, assumed
+    yield numbers, assumed
+
+
+def restart_candidates(stretch: Stretch) -> Iterator[Candidate]:
+    """Cosines that jump back to the peak: the first cycle gives the shape, the jumps confirm the lengths."""
+    much = _JUMP * (stretch.peak - float(stretch.lr.min()))
+    fallen = np.maximum.accumulate(stretch.lr) - stretch.lr
+    jumps = np.flatnonzero((np.diff(stretch.lr) > much) & (fallen[:-1] > much))
+    if not len(jumps):
+        return
+    first = stretch.at(slice(None, int(jumps[0]) + 1))
+    cosines = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")
+    length = float(stretch.t[jumps[0] + 1])
+    first = replace(first, planned=(length,))
+    for found in smooth_candidates(first, cosines[:1]):
+        cosine = found.schedule
+        if isinstance(cosine, CosineAnnealingLR) and found.misfit(first) <= 1.0:
+            yield from _restarts(found, cosine)
+
+
+def _restarts(found: Candidate, cosine: CosineAnnealingLR) -> Iterator[Candidate]:
+    for multiplier in _MULTIPLIERS:
+        for cycle in {cosine.T_max, round(cosine.T_max)}:
+            main = CosineAnnealingWarmRestarts(cosine.lr, cycle, multiplier, cosine.eta_min)
+            numbers = [cosine.lr, float(cycle), float(multiplier), cosine.eta_min]
+            warmup = found.warmup
+            yield make_candidate(
+                main,
+                numbers,
+                shift=found.shift,
+                warmup_steps=warmup.steps if warmup else 0.0,
+                start_factor=warmup.start_factor if warmup else 0.0,
+            )

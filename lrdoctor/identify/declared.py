@@ -1,0 +1,121 @@
+"""Schedules that a checkpoint states, as candidates: what the scheduler itself says needs only to be confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from lrdoctor.identify.candidate import Candidate, make_candidate
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.run import Checkpoint, SchedulerState
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    StepLR,
+)
+
+SHIFTS = (0.0, 1.0, -1.0)
+STATED_COST = 0.5
+"""Description length of a schedule that a checkpoint states: nothing had to be guessed."""
+
+
+def declared_candidates(stretch: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterator[Candidate]:
+    """Every schedule that a checkpoint states, at the base LR it states or the one that was logged."""
+    for state in _distinct(checkpoints):
+        for base in dict.fromkeys([*state.base_lrs[:1], stretch.peak]):
+            yield from _candidates(state, base)
+
+
+def _distinct(checkpoints: Iterable[Checkpoint]) -> list[SchedulerState]:
+    """Scheduler states that differ in more than their clocks."""
+    states = {}
+    for checkpoint in checkpoints:
+        for state in checkpoint.schedulers:
+            states[(state.family, state.base_lrs[:1], repr(sorted(state.params.items())), len(state.children))] = state
+    return list(states.values())
+
+
+def _candidates(state: SchedulerState, base: float) -> Iterator[Candidate]:
+    ramp, main_state = _parts(state)
+    main = stated_schedule(main_state, base)
+    if main is None:
+        return
+    for shift in SHIFTS:
+        if ramp is None:
+            yield make_candidate(main, [], shift=shift, extra_cost=STATED_COST)
+        else:
+            steps, factor = ramp
+            yield make_candidate(
+                main, [], shift=shift, warmup_steps=steps, start_factor=factor, extra_cost=STATED_COST - 2.0
+            )
+
+
+def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, SchedulerState]:
+    """((warmup ticks, start factor), main state) of a SequentialLR that starts with a LinearLR; else (None, state)."""
+    if state.family != "SequentialLR" or len(state.children) != 2:
+        return None, state
+    ramp, main = state.children
+    marks, factor = state.params.get("milestones"), ramp.params.get("start_factor")
+    if ramp.family != "LinearLR" or not isinstance(marks, tuple) or not isinstance(factor, int | float):
+        return None, state
+    return (float(marks[0]), float(factor)), main
+
+
+def stated_schedule(state: SchedulerState, base: float) -> Schedule | None:
+    """The schedule a saved state describes, at that base LR; None for a family without a closed form, or keys missing."""
+    try:
+        return _build(state, base)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _build(state: SchedulerState, base: float) -> Schedule | None:
+    given = state.params
+    match state.family:
+        case "OneCycleLR":
+            return OneCycleLR(
+                max_lr=_number(given.get("max_lr", base * 25.0)),
+                total_steps=int(_number(given["total_steps"])),
+                pct_start=_number(given.get("pct_start", 0.3)),
+                anneal_strategy=str(given.get("anneal_strategy", "cos")),
+                div_factor=_number(given.get("div_factor", 25.0)),
+                final_div_factor=_number(given.get("final_div_factor", 1e4)),
+                three_phase=bool(given.get("three_phase", False)),
+            )
+        case "CosineAnnealingLR":
+            return CosineAnnealingLR(base, int(_number(given["T_max"])), _number(given["eta_min"]))
+        case "CosineAnnealingWarmRestarts":
+            cycle, growth = int(_number(given["T_0"])), int(_number(given["T_mult"]))
+            return CosineAnnealingWarmRestarts(base, cycle, growth, _number(given["eta_min"]))
+        case "StepLR":
+            return StepLR(base, int(_number(given["step_size"])), _number(given["gamma"]))
+        case "MultiStepLR":
+            marks = given["milestones"]
+            whole = tuple(int(mark) for mark in marks) if isinstance(marks, tuple) else ()
+            return MultiStepLR(base, whole, _number(given["gamma"])) if _sorted(whole) else None
+        case "ExponentialLR":
+            return ExponentialLR(base, _number(given["gamma"]))
+        case "LinearLR":
+            ends = _number(given["start_factor"]), _number(given["end_factor"])
+            return LinearLR(base, int(_number(given["total_iters"])), *ends)
+        case "PolynomialLR":
+            return PolynomialLR(base, int(_number(given["total_iters"])), _number(given["power"]))
+    return None
+
+
+def _number(value: object) -> float:
+    if isinstance(value, tuple) and value:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("not a number")
+    return float(value)
+
+
+def _sorted(marks: tuple[int, ...]) -> bool:
+    return bool(marks) and all(a <= b for a, b in pairwise(marks))

@@ -1,0 +1,130 @@
+"""One parameter group -> its fits in time order: one schedule where one explains all, else one per session or break."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lrdoctor.identify.choose import read_stretch
+from lrdoctor.identify.stretch import Stretch, finite_points, tolerance
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.identification import Fit
+from lrdoctor.model.run import Checkpoint
+from lrdoctor.model.trajectory import GroupTrajectory, Trajectory
+
+_FEWEST = 4  # points: a shorter piece is not cut off from its neighbour
+_MAX_CUTS = 24
+_MAX_DEPTH = 2
+_CONTINUES = 3.0  # roundings: so well must the schedule before a restart foretell the points after it
+
+
+def read_group(trajectory: Trajectory, group: GroupTrajectory, checkpoints: Sequence[Checkpoint]) -> tuple[Fit, ...]:
+    """The fits of a group; empty where it has no finite point."""
+    steps, lr = finite_points(group)
+    if not len(lr):
+        return ()
+    log = _Log(trajectory, steps, lr, checkpoints)
+    whole = log.read(0, len(steps))
+    if whole.exact:
+        return (whole,)
+    starts = _session_starts(trajectory, steps)
+    pieces = log.read_sessions(starts) if starts else log.read_broken(0, len(steps), whole, _MAX_DEPTH)
+    if whole.family != "Unknown" and any(piece.family == "Unknown" for piece in pieces):
+        return (whole,)
+    return tuple(pieces) if any(piece.family != "Unknown" for piece in pieces) else (whole,)
+
+
+def _session_starts(trajectory: Trajectory, steps: FloatArray) -> list[tuple[int, float]]:
+    """(index of its first point, first step) of every session that continued an earlier one."""
+    begun = [segment.first_step for segment in trajectory.segments[1:] if segment.resumed]
+    found = [(int(np.searchsorted(steps, first)), first) for first in begun]
+    return [(index, first) for index, first in found if 0 < index < len(steps)][:_MAX_CUTS]
+
+
+class _Log:
+    """The finite points of a group, and how to read any part of them."""
+
+    def __init__(
+        self, trajectory: Trajectory, steps: FloatArray, lr: FloatArray, checkpoints: Sequence[Checkpoint]
+    ) -> None:
+        self.trajectory = trajectory
+        self.steps = steps
+        self.lr = lr
+        self.checkpoints = checkpoints
+        self.tol = tolerance(lr, trajectory)
+        ends = (trajectory.planned_steps, trajectory.steps)
+        self.planned = tuple(dict.fromkeys(float(end) for end in ends if end))
+
+    def read(self, begin: int, end: int, first: float = 0.0, horizons: tuple[float, ...] = ()) -> Fit:
+        """Points `begin` to `end` read on a clock that starts at step `first`."""
+        left = [planned - first for planned in self.planned if planned > first]
+        planned = tuple(dict.fromkeys([*left, *(self.planned if first else ()), *horizons]))
+        gap = float(self.steps[begin] - self.steps[begin - 1]) if begin else 0.0
+        stretch = Stretch(
+            self.steps[begin:end] - first, self.lr[begin:end], self.tol[begin:end], planned, max(1.5, gap)
+        )
+        return read_stretch(self.trajectory, stretch, first, self.checkpoints)
+
+    def read_sessions(self, starts: list[tuple[int, float]]) -> list[Fit]:
+        """A session goes on with the schedule before it where that foretells it; else it has a schedule of its own."""
+        fits: list[Fit] = []
+        begin, first = 0, 0.0
+        for index, (end, following) in enumerate([*starts, (len(self.steps), 0.0)]):
+            if fits and self._foretold(fits[-1], begin, end):
+                fits[-1] = self._extended(fits[-1], end)
+            else:
+                fits += self._read_piece(begin, end, first, fits[-1] if fits else None)
+            if index < len(starts):
+                begin, first = end, following
+        return fits
+
+    def _foretold(self, fit: Fit, begin: int, end: int) -> bool:
+        if fit.family == "Unknown":
+            return False
+        off = np.abs(fit.whole.lr_at(self.steps[begin:end]) - self.lr[begin:end])
+        return bool((off <= _CONTINUES * self.tol[begin:end]).all())
+
+    def _extended(self, fit: Fit, end: int) -> Fit:
+        begin = int(np.searchsorted(self.steps, fit.first_step))
+        off = np.abs(fit.whole.lr_at(self.steps[begin:end]) - self.lr[begin:end])
+        error = float(off.max() / self.lr[begin:end].max())
+        return replace(fit, last_step=float(self.steps[end - 1]), fit_error=max(error, fit.fit_error))
+
+    def _read_piece(self, begin: int, end: int, first: float, before: Fit | None) -> list[Fit]:
+        """A session on its own clock, which may have started over; a break inside it is looked for too."""
+        known = before.schedule.horizon if before is not None and before.steps_per_tick == 1.0 else None
+        horizons = (float(known),) if known else ()
+        fit = self.read(begin, end, first, horizons)
+        if first and fit.family == "Unknown":  # or the clock went on while the schedule changed
+            on_old_clock = self.read(begin, end, 0.0)
+            fit = on_old_clock if on_old_clock.family != "Unknown" else fit
+        return [fit] if fit.exact else self.read_broken(begin, end, fit, 1)
+
+    def read_broken(self, begin: int, end: int, whole: Fit, depth: int) -> list[Fit]:
+        """The same in two parts, where a jump or a kink divides them and both parts are exact; else `whole`."""
+        if depth == 0 or end - begin < 2 * _FEWEST:
+            return [whole]
+        for cut in self._breaks(begin, end):
+            left = self.read(begin, cut)
+            if left.family == "Unknown" or not left.exact:
+                continue
+            if self._foretold(left, cut, end):
+                return [self._extended(left, end)]
+            right = self.read(cut, end, float(self.steps[cut]))
+            parts = [right] if right.exact else self.read_broken(cut, end, right, depth - 1)
+            if all(part.exact for part in parts):
+                return [left, *parts]
+        return [whole]
+
+    def _breaks(self, begin: int, end: int) -> list[int]:
+        """Where the LR bends most sharply, and where it leaves its highest level: the likeliest places of a change."""
+        t, lr = self.steps[begin:end], self.lr[begin:end]
+        slope = np.diff(lr) / np.diff(t)
+        bend = np.abs(np.diff(slope))
+        sharpest = np.argsort(bend)[::-1][:3] + 1
+        top = np.flatnonzero(lr >= lr.max() - self.tol[begin:end])
+        cuts = [int(top[-1]) + 1, *(int(at) + more for at in sharpest for more in (0, 1))]
+        inside = [begin + cut for cut in dict.fromkeys(cuts) if _FEWEST <= cut <= end - begin - _FEWEST]
+        return inside[:6]

@@ -1,0 +1,153 @@
+"""Smooth families, with or without a linear warmup in front, at the three clocks a log may be read at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.models import MODELS, Model, Numbers
+from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import LinearLR, PolynomialLR
+
+SHIFTS = (0.0, 1.0, -1.0)
+SIMPLIFIED = 6
+"""So many of the best fits are worked out to their shortest statement."""
+
+_SHORT = 3  # digits: what a person writes a peak LR with
+_STARTS_BELOW = 0.999  # of the peak: a first point this low is a warmup's
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A problem with the numbers that fit it best."""
+
+    problem: Problem
+    numbers: Numbers
+    misfit: float
+
+
+def smooth_candidates(stretch: Stretch, models: tuple[Model, ...] = MODELS) -> Iterator[Candidate]:
+    """Readings of the stretch as one smooth decline, behind a warmup where the LR rises at the start."""
+    thin = stretch.thin
+    if len(thin) < 3 or np.ptp(thin.lr) <= 2 * thin.tol.max():
+        return
+    solved = _best(one for model in models for shift in SHIFTS for one in _solve(thin, model, shift))
+    if not solved or solved[0].misfit > 1.0:
+        solved = _best([*solved, *(one for model in models for one in _solve_clock(thin, model))])
+    exact = [one for one in solved if one.misfit <= NEARLY]
+    for one in exact[:SIMPLIFIED] or solved[:2]:
+        numbers = simplify(one.problem, one.numbers)
+        yield candidate_of(one.problem, numbers)
+        yield from _line_behind_unseen_warmup(one.problem, numbers)
+
+
+def _best(solved: Iterable[Solved]) -> list[Solved]:
+    """Best first: exact ones are equal, and the same numbers found twice count once."""
+    ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), abs(one.problem.shift), one.problem.model.cost))
+    told = {(one.problem.model.make, one.problem.shift, _rough(one.numbers)): one for one in reversed(ranked)}
+    return [one for one in ranked if any(one is kept for kept in told.values())]
+
+
+def _rough(numbers: Numbers) -> tuple[str, ...]:
+    return tuple(f"{value:.5g}" for value in numbers.values())
+
+
+def _solve(thin: Stretch, model: Model, shift: float) -> Iterator[Solved]:
+    """Fits from each first guess; where the LR rises at the start, of a warmup and what follows together."""
+    rises = thin.top > 0 and thin.lr[0] < _STARTS_BELOW * thin.peak
+    start = float(thin.t[thin.top]) + shift if rises else 0.0
+    main = _moved(thin.at(slice(thin.top if rises else 0, None)), start - shift)
+    if len(main) < 2:
+        return
+    problem = Problem(model, thin, shift)
+    for guess in model.guesses(main):
+        numbers = {**_ramp(thin, start), **guess} if rises else guess
+        found = fit(problem, numbers)
+        yield Solved(problem, found, problem.misfit(found))
+
+
+def _moved(stretch: Stretch, start: float) -> Stretch:
+    """The same on a clock that starts at `start`."""
+    ends = tuple(end - max(start, 0.0) for end in stretch.planned if end > start)
+    return replace(stretch, t=stretch.t - start, planned=ends)
+
+
+def _ramp(thin: Stretch, start: float) -> Numbers:
+    return {"warmup_steps": max(start, 0.5), "start_factor": max(float(thin.lr[0]) / thin.peak, 0.0)}
+
+
+def _solve_clock(thin: Stretch, model: Model) -> Iterator[Solved]:
+    """Fits in which the main schedule's clock is free: logs written within an epoch, warmups too short to be seen."""
+    for skipped in (0, 1):
+        rest = thin.at(slice(skipped, None))
+        problem = Problem(model, rest)
+        for guess in model.guesses(rest) if len(rest) > 3 else ():
+            if "log_rate" in guess:  # an exponential's clock cannot be told from its values
+                continue
+            found = fit(problem, {"shift": -0.5 * float(rest.t[0]), **guess})
+            misfit = problem.misfit(found)
+            if skipped == 0 and -1.5 <= found["shift"] <= rest.slack:
+                yield Solved(Problem(model, thin), found, misfit)
+            elif misfit <= NEARLY and 0.0 < -found["shift"] <= rest.t[0]:
+                yield _unseen_warmup(Problem(model, thin), found)
+
+
+def _unseen_warmup(problem: Problem, numbers: Numbers) -> Solved:
+    """The main schedule began `-shift` ticks late: a warmup of that length, of which at most one point was logged."""
+    thin = problem.stretch
+    steps = -numbers["shift"]
+    part = min(float(thin.t[0]) / steps, 1.0)
+    factor = (float(thin.lr[0]) / numbers["lr"] - part) / (1.0 - part) if part < 1.0 else 0.0
+    rest = {name: value for name, value in numbers.items() if name != "shift"}
+    found = fit(problem, {"warmup_steps": steps, "start_factor": max(factor, 0.0), **rest})
+    return Solved(problem, found, problem.misfit(found))
+
+
+def _line_behind_unseen_warmup(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
+    """A straight line says nothing of where it began; a peak of few digits at a whole tick before the log does."""
+    first = float(problem.stretch.t[0]) + problem.shift
+    if "end_factor" not in numbers or "warmup_steps" in numbers or first <= 0 or digits(numbers["lr"]) <= _SHORT:
+        return
+    lr, end, ticks = numbers["lr"], numbers["end_factor"], numbers["total_iters"]
+    for peak in {rounded(lr, count) for count in range(1, _SHORT + 1)}:
+        steps = (lr - peak) * ticks / (lr * (1.0 - end))
+        if 0.5 < steps <= first and abs(steps - round(steps)) < 1e-4 * steps:
+            known = {"lr": peak, "total_iters": ticks - round(steps), "end_factor": end * lr / peak}
+            whole = {**known, "warmup_steps": float(round(steps)), "start_factor": 0.0}
+            if problem.misfit(whole) <= 1.0:
+                yield candidate_of(problem, whole, (f"the warmup of {round(steps)} ticks, which was not logged",))
+
+
+def candidate_of(problem: Problem, numbers: Numbers, assumed: tuple[str, ...] = ()) -> Candidate:
+    """The candidate these numbers state."""
+    model = problem.model
+    main = _plain(model.make(numbers))
+    own = {name: value for name, value in numbers.items() if name not in ("warmup_steps", "start_factor", "shift")}
+    told = [_as_written(name, value) for name, value in own.items() if value not in model.usual.get(name, ())]
+    planned = {end - numbers.get("warmup_steps", 0.0) for end in problem.stretch.planned}
+    told = [value for value in told if value not in planned]
+    return make_candidate(
+        main,
+        told,
+        shift=numbers.get("shift", problem.shift),
+        warmup_steps=numbers.get("warmup_steps", 0.0),
+        start_factor=numbers.get("start_factor", 0.0),
+        extra_cost=model.cost,
+        assumed=assumed,
+    )
+
+
+def _plain(main: Schedule) -> Schedule:
+    """A polynomial of power one is a straight line, and is called so."""
+    if isinstance(main, PolynomialLR) and abs(main.power - 1.0) < 1e-9:
+        return LinearLR(main.lr, main.total_iters, 1.0, 0.0)
+    return main
+
+
+def _as_written(name: str, value: float) -> float:
+    return float(np.exp(-np.exp(value))) if name == "log_rate" else value

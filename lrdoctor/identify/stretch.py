@@ -1,0 +1,77 @@
+"""A stretch of one group's trajectory on a clock of its own: what every family is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.trajectory import GroupTrajectory, Trajectory
+
+SEARCH_POINTS = 240
+"""Fitting looks at no more points than this; whether the fit holds is checked on all of them."""
+
+ROUNDINGS = 3.0  # a logged LR is trusted to this many times the rounding of its number format
+FLOOR = 2e-9  # of the peak: torch's recursions drift from their closed forms by less than this
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """`t` (n,) increasing ticks, tick 0 where the schedule's clock starts; `lr` (n,); `tol` (n,) the log's rounding.
+
+    `planned` holds the tick counts at which the run may have been planned to end, best guess first. `slack` is how many
+    ticks the clock may be ahead: where the log is sparse, a session begins somewhere before its first point.
+    """
+
+    t: FloatArray
+    lr: FloatArray
+    tol: FloatArray
+    planned: tuple[float, ...] = ()
+    slack: float = 1.5
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @cached_property
+    def peak(self) -> float:
+        return float(self.lr.max())
+
+    @cached_property
+    def last(self) -> float:
+        return float(self.t[-1])
+
+    @cached_property
+    def top(self) -> int:
+        """Index of the first point that is at the peak, to the log's rounding."""
+        return int(np.argmax(self.lr >= self.peak - self.tol))
+
+    @cached_property
+    def thin(self) -> Stretch:
+        """The same with at most SEARCH_POINTS points: evenly spread, the ends and the sharpest turns kept."""
+        if len(self) <= SEARCH_POINTS:
+            return self
+        even = np.linspace(0, len(self) - 1, SEARCH_POINTS // 2).round().astype(int)
+        early = np.geomspace(1, len(self) - 1, SEARCH_POINTS // 6).round().astype(int)
+        bend = np.abs(np.diff(self.lr, 2))
+        sharp = np.argpartition(bend, -SEARCH_POINTS // 9)[-SEARCH_POINTS // 9 :] + 1
+        around = np.concatenate([even, early, len(self) - 1 - early, sharp, sharp - 1, [self.top]])
+        return self.at(np.unique(np.clip(around, 0, len(self) - 1)))
+
+    def at(self, index: np.ndarray[tuple[int], np.dtype[np.int64]] | slice) -> Stretch:
+        """The points at these indices, on the same clock."""
+        return Stretch(self.t[index], self.lr[index], self.tol[index], self.planned, self.slack)
+
+
+def tolerance(lr: FloatArray, trajectory: Trajectory) -> FloatArray:
+    """(n,) how far a logged LR may be from the executed one."""
+    peak = float(np.max(np.abs(lr))) if len(lr) else 0.0
+    rounding = ROUNDINGS * trajectory.lr_resolution * np.abs(lr)
+    return rounding + 0.51 * trajectory.lr_quantum + FLOOR * peak
+
+
+def finite_points(group: GroupTrajectory) -> tuple[FloatArray, FloatArray]:
+    """(steps, lr) where both are finite."""
+    good = np.isfinite(group.lr) & np.isfinite(group.steps)
+    return group.steps[good], group.lr[good]

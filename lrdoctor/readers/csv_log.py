@@ -1,0 +1,281 @@
+"""Tables with a header (CSV, TSV, semicolons) -> series: Lightning, Ultralytics, timm, Keras, SB3, W&B exports, flair."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from lrdoctor.errors import ReadError
+from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.rows import Rows, is_axis
+from lrdoctor.reconstruct.names import lr_name, role_of
+
+KIND = "csv"
+_DELIMITERS = (",", "\t", ";")
+_MAX_COLUMNS = 20_000
+_MAX_LIST = 64
+_ABSENT = frozenset({"", "-", "na", "n/a", "null", "none", "<na>"})
+_DECIMAL_COMMA = re.compile(r"[-+]?\d{1,20},\d{1,20}(?:[eE][-+]?\d{1,4})?")
+_TENSOR = re.compile(r"tensor\(\s*([^\s,()]{1,40})")
+_TABLE_SUFFIXES = (".csv", ".tsv")
+
+
+def sniff(path: str, head: bytes) -> bool:
+    """A header that names a step, a loss or a learning rate, above rows that are numbers for the most part."""
+    if not head or not is_text(head):
+        return False
+    rows = decoded(head).replace("\r\n", "\n").split("\n")
+    complete = rows[:-1] if len(rows) > 1 else rows
+    beginning = [row for row in complete if row.strip() and not row.startswith("#")][:6]
+    if not beginning:
+        return False
+    delimiter = _delimiter(beginning[0])
+    try:
+        table = list(csv.reader(beginning, delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        return False
+    is_table = path.lower().endswith(_TABLE_SUFFIXES)
+    return _is_header(table[0], is_table) and (_are_numbers(table[1:]) if table[1:] else is_table)
+
+
+def _delimiter(header: str) -> str:
+    return max(_DELIMITERS, key=header.count)
+
+
+def _is_header(cells: Sequence[str], is_table: bool) -> bool:
+    names = [cell.strip() for cell in cells]
+    if len(names) < (1 if is_table else 2) or any(_number(name) is not None for name in names if name):
+        return False
+    known = sum(is_axis(name) for name in names)
+    spoken = sum(lr_name(name) is not None or role_of(name) is not None for name in names)
+    return bool(known or spoken) if is_table else bool(known and spoken)
+
+
+def _are_numbers(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether at least half of all filled cells are numbers or lists of numbers."""
+    cells = [cell.strip() for row in rows for cell in row]
+    filled = [cell for cell in cells if cell.lower() not in _ABSENT]
+    return not filled or 2 * sum(_number(cell) is not None or bool(_numbers(cell)) for cell in filled) >= len(filled)
+
+
+def read(path: str) -> Iterator[Series | Note]:
+    """A series per column, or per element of a column of lists (`lr[0]`). `ReadError` where there is no header."""
+    absent = absent_data(path)
+    if absent is not None:
+        yield absent
+        return
+    with text_stream(path) as stream:
+        table = _Table(path)
+        table.fill(stream)
+    yield from table.rows.series()
+    yield from table.notes()
+
+
+@dataclass(slots=True)
+class _Column:
+    """One column: `text` counts its cells that are no numbers, the first of them on `first_text`."""
+
+    name: str
+    numbers: int = 0
+    text: int = 0
+    first_text: int = 0
+    element_names: list[str] = field(default_factory=list)
+
+    def elements(self, count: int) -> list[str]:
+        while len(self.element_names) < count:
+            self.element_names.append(f"{self.name}[{len(self.element_names)}]")
+        return self.element_names
+
+
+class _Table:
+    """Fills `rows`, and counts what did not fit for one note each."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.rows = Rows(path, KIND)
+        self.columns: list[_Column] = []
+        self.every_column: list[_Column] = []
+        self.session = 0
+        self.ragged: list[int] = []
+        self.dropped: list[int] = []
+        self.cut: int | None = None
+        self.ended = True
+
+    def fill(self, stream: TextIO) -> None:
+        source = _Source(stream)
+        header = source.header()
+        if header is None:
+            raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
+        delimiter = _delimiter(header)
+        self._name_columns(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True)))
+        self._rows(source, delimiter)
+        self.dropped += source.too_long
+        if not source.ended and self.ragged and self.ragged[-1] == source.number:
+            self.cut = self.ragged.pop()
+
+    def _rows(self, source: _Source, delimiter: str) -> None:
+        reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
+        while True:
+            try:
+                for cells in reader:
+                    self._row(cells, source.number)
+                return
+            except csv.Error:  # a cell without end; the reader goes on with the next line
+                self.dropped.append(source.number)
+
+    def _name_columns(self, cells: Sequence[str]) -> None:
+        if len(cells) > _MAX_COLUMNS:
+            raise ReadError("The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns")
+        known = {column.name: column for column in self.every_column}
+        self.columns = [known.get(name) or _Column(name) for name in _distinct(cells)]
+        self.every_column += [column for column in self.columns if column.name not in known]
+
+    def _row(self, cells: list[str], line: int) -> None:
+        if not cells or (len(cells) == 1 and not cells[0].strip()):
+            return
+        if len(cells) != len(self.columns) and not self._fits(cells):
+            if self._is_new_header(cells):
+                self._start_session(cells)
+            else:
+                self.ragged.append(line)
+            return
+        values: dict[str, float] = {}
+        words = 0
+        for column, cell in zip(self.columns, cells, strict=False):
+            if not cell:
+                continue
+            try:
+                values[column.name] = float(cell)
+                column.numbers += 1
+            except ValueError:
+                words += not self._take_other(column, cell, line, values)
+        if words and not values and self._is_new_header(cells):
+            self._start_session(cells)
+            return
+        values.pop("", None)
+        if values:
+            self.rows.add(values, line, self.session)
+
+    def _fits(self, cells: list[str]) -> bool:
+        """Only empty cells too many: a delimiter at the end of each row."""
+        return len(cells) > len(self.columns) and not any(cell.strip() for cell in cells[len(self.columns) :])
+
+    def _take_other(self, column: _Column, cell: str, line: int, values: dict[str, float]) -> bool:
+        """A cell that is not a plain number; False where it is none at all."""
+        several = _numbers(cell)
+        if several:
+            values.update(zip(column.elements(len(several)), several, strict=False))
+            column.numbers += 1
+            return True
+        one = _number(cell)
+        if one is not None:
+            values[column.name] = one
+            column.numbers += 1
+            return True
+        if cell.strip().lower() in _ABSENT:
+            return True
+        column.text += 1
+        column.first_text = column.first_text or line
+        return False
+
+    def _is_new_header(self, cells: Sequence[str]) -> bool:
+        names = {cell.strip() for cell in cells} - {""}
+        return bool(names & {column.name for column in self.columns}) and not any(map(_is_number, names))
+
+    def _start_session(self, cells: Sequence[str]) -> None:
+        """A header in the middle of the file: a writer that was started anew."""
+        for column, cell in zip(self.columns, cells, strict=False):
+            column.text -= column.text > 0 and cell.strip() == column.name
+        self._name_columns(cells)
+        self.session += 1
+
+    def notes(self) -> Iterator[Note]:
+        if not len(self.rows):
+            yield Note(self.path, "a header without a single row of numbers below it")
+        skipped = [column for column in self.every_column if column.numbers and column.text > 0]
+        if skipped:
+            names = ", ".join(repr(column.name) for column in skipped[:5])
+            count = sum(column.text for column in skipped)
+            first = min(column.first_text for column in skipped)
+            yield Note(self.path, f"{_counted(count, 'cell')} skipped: not a number, in {names}", f"line {first}")
+        if self.ragged:
+            message = f"{_counted(len(self.ragged), 'row')} skipped: not as many cells as the header"
+            yield Note(self.path, message, f"line {self.ragged[0]}")
+        if self.dropped:
+            message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
+            yield Note(self.path, message, f"line {self.dropped[0]}")
+        if self.cut is not None:
+            yield Note(self.path, "the last row is cut off and was not read", f"line {self.cut}")
+
+
+class _Source:
+    """The lines of a stream for `csv.reader`; `number` is the one read last, `ended` whether it had an end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._lines = lines(stream)
+        self.number = 0
+        self.ended = True
+        self.too_long: list[int] = []
+
+    def __iter__(self) -> _Source:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number, self.ended = line.number, line.ended
+        if line.too_long:
+            self.too_long.append(line.number)
+        return line.text + "\n"
+
+    def header(self) -> str | None:
+        """The first line that is neither empty nor a comment (Stable-Baselines3 puts one in front)."""
+        return next((text for text in self if text.strip() and not text.startswith("#")), None)
+
+
+def _distinct(cells: Sequence[str]) -> list[str]:
+    """Stripped names; of equal ones the later get a number, as pandas does ("loss", "loss.1")."""
+    seen: dict[str, int] = {}
+    names = []
+    for cell in cells:
+        name = cell.strip()
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        names.append(f"{name}.{count}" if count and name else name)
+    return names
+
+
+def _number(cell: str) -> float | None:
+    """A number, also with a decimal comma or printed as a tensor."""
+    text = cell.strip()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if _DECIMAL_COMMA.fullmatch(text):
+        return float(text.replace(",", "."))
+    tensor = _TENSOR.match(text)
+    return _number(tensor[1]) if tensor else None
+
+
+def _is_number(cell: str) -> bool:
+    return _number(cell) is not None
+
+
+def _numbers(cell: str) -> list[float]:
+    """The numbers of a printed list or tuple; [] for anything else."""
+    text = cell.strip()
+    if len(text) < 2 or text[0] + text[-1] not in ("[]", "()"):
+        return []
+    parts = text[1:-1].strip().strip(",").split(",")
+    if len(parts) > _MAX_LIST:
+        return []
+    found = [_number(part) for part in parts]
+    return [] if None in found else [value for value in found if value is not None]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,152 @@
+"""JSON logs -> series: one object a line (DETR, MAE, detectron2, mmengine, mmcv, LLaMA-Factory), or one document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lrdoctor.errors import ReadError
+from lrdoctor.model.run import Note, Series
+from lrdoctor.readers import json_tables
+from lrdoctor.readers.flat import numbers_in
+from lrdoctor.readers.opening import Line, absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.rows import Rows, is_axis, is_clock
+from lrdoctor.reconstruct.names import is_eval, lr_name, role_of
+
+KIND = "json"
+MAX_DOCUMENT_BYTES = 256 << 20
+_SNIFFED_DOCUMENT_BYTES = 8 << 20  # a document of this size is parsed to see whether there is a table in it
+_LINE_SUFFIXES = (".jsonl", ".ndjson", ".txt", ".log", ".out")
+_MODE = "mode"  # mmcv says in each row whether it is of training or of validation
+
+
+def sniff(path: str, head: bytes) -> bool:
+    """Rows of named numbers, a learning rate or a loss among them; settings and summaries are none."""
+    if head[:1].isspace() or head[:3] == b"\xef\xbb\xbf":
+        head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not head or not is_text(head) or decoded(head[:16])[:1] not in ("{", "["):
+        return False
+    records = _records_in(decoded(head))
+    if records:
+        several = len(records) > 1 or path.lower().endswith(_LINE_SUFFIXES)
+        return several and any(map(_is_row, records))
+    return json_tables.may_hold_a_table(decoded(head)) and _holds_a_table(path)
+
+
+def _records_in(head: str) -> list[dict[str, object]]:
+    """The objects of the head's lines; [] unless its first line is one, or is longer than the head."""
+    found = []
+    for number, line in enumerate(head.split("\n")):
+        record = _parsed(line)
+        if isinstance(record, dict):
+            found.append(record)
+        elif number == 0:
+            return []
+    return found
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_row(record: Mapping[str, object]) -> bool:
+    """A learning rate or a loss as a number, or a counter and something measured."""
+    names = list(numbers_in(record))
+    spoken = [name for name in names if lr_name(name) is not None or role_of(name) is not None]
+    losses = [name for name in spoken if role_of(name) != "metric"]
+    return bool(losses) or bool(spoken and any(is_axis(name) for name in names))
+
+
+def _holds_a_table(path: str) -> bool:
+    try:
+        if Path(path).stat().st_size > _SNIFFED_DOCUMENT_BYTES:
+            return True
+        return any(True for _ in json_tables.tables(_document(path)))
+    except (OSError, ReadError):
+        return False
+
+
+def read(path: str) -> Iterator[Series | Note]:
+    """A series per name. `ReadError` where not one row can be read."""
+    absent = absent_data(path)
+    if absent is not None:
+        yield absent
+        return
+    if _is_lines(path):
+        yield from _read_lines(path)
+    else:
+        yield from json_tables.series_of(_document(path), path, KIND)
+
+
+def _is_lines(path: str) -> bool:
+    """Whether the first line that holds anything is an object of its own, even one longer than any line read."""
+    with text_stream(path) as stream:
+        first = next((line for line in lines(stream) if line.text.strip() or line.too_long), None)
+    if first is None or first.too_long:
+        return False
+    return isinstance(_parsed(first.text), dict) and (first.ended or path.lower().endswith(_LINE_SUFFIXES))
+
+
+def _read_lines(path: str) -> Iterator[Series | Note]:
+    rows = Rows(path, KIND)
+    broken: list[Line] = []
+    last = None
+    with text_stream(path) as stream:
+        for last in lines(stream):
+            if not last.too_long and not last.text.strip():
+                continue
+            record = _parsed(last.text)
+            if isinstance(record, dict):
+                _take(rows, record, last.number)
+            else:
+                broken.append(last)
+    if not len(rows):
+        raise ReadError("The log holds no row of numbers.", where=path, why=_why_empty(broken))
+    yield from rows.series()
+    yield from _complaints(path, broken, last)
+
+
+def _take(rows: Rows, record: Mapping[str, object], line: int) -> None:
+    """A row of numbers; a line of settings (mmcv's first line has a seed and texts) has nothing to say."""
+    values = numbers_in(record)
+    if not any(is_axis(name) or lr_name(name) is not None or role_of(name) is not None for name in values):
+        return
+    mode = record.get(_MODE)
+    if isinstance(mode, str) and is_eval(mode):
+        values = {_of_evaluation(name): value for name, value in values.items()}
+    rows.add(values, line)
+
+
+def _of_evaluation(name: str) -> str:
+    """The name a number of a validation row goes by: counters and the learning rate are still those of training."""
+    kept = is_axis(name) or is_clock(name) or lr_name(name) is not None or is_eval(name)
+    return name if kept else f"val/{name}"
+
+
+def _complaints(path: str, broken: list[Line], last: Line | None) -> Iterator[Note]:
+    cut = broken.pop() if broken and last is not None and broken[-1] is last and not last.ended else None
+    if broken:
+        count = f"{len(broken):,} line{'' if len(broken) == 1 else 's'}"
+        yield Note(path, f"{count} skipped: not a JSON object", f"line {broken[0].number}")
+    if cut is not None:
+        yield Note(path, "the last line is cut off and was not read", f"line {cut.number}")
+
+
+def _why_empty(broken: list[Line]) -> str:
+    return f"line {broken[0].number} is not a JSON object" if broken else "none of its lines has a counter or a loss"
+
+
+def _document(path: str) -> object:
+    size = Path(path).stat().st_size
+    if size > MAX_DOCUMENT_BYTES:
+        raise ReadError("The JSON document is too large.", where=path, why=f"{size:,} bytes")
+    try:
+        with text_stream(path) as stream:
+            return json.loads(stream.read().removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        why = error.args[0] if isinstance(error, ValueError) and error.args else "it is nested too deeply"
+        raise ReadError("This is not a JSON document.", where=path, why=str(why)) from error

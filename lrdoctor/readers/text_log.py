@@ -1,0 +1,91 @@
+"""Text logs -> series: DeepSpeed, Megatron, YOLOX, mmengine, timm, nanoGPT, Keras, printed HF rows, tqdm bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from lrdoctor.errors import ReadError
+from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.opening import absent_data, is_text, text_stream
+from lrdoctor.readers.rows import Rows
+from lrdoctor.readers.text_rows import Bar, epoch_alone, printed
+from lrdoctor.readers.text_segments import plain, segments
+
+KIND = "text"
+_ENOUGH = 2  # lines of a training log by which a text is known as one
+_SNIFFED_SEGMENTS = 400_000  # configuration and model printouts in front of the first line can be long
+_OTHER_FORMATS = (".json", ".jsonl", ".csv", ".tsv", ".wandb", ".pkl", ".pickle", ".yaml", ".yml")
+_FULL = 0.95  # share of its length from which a progress bar that starts over is the next epoch, not a restart
+
+
+def sniff(path: str, head: bytes) -> bool:
+    """At least two lines with a learning rate or a loss beside a counter."""
+    if not head or not is_text(head) or path.lower().endswith(_OTHER_FORMATS):
+        return False
+    try:
+        with text_stream(path) as stream:
+            known = (text for _, text in islice(segments(stream), _SNIFFED_SEGMENTS) if printed(plain(text)))
+            return len(list(islice(known, _ENOUGH))) == _ENOUGH
+    except OSError:
+        return False
+
+
+def read(path: str) -> Iterator[Series | Note]:
+    """A series per name. `ReadError` where no line is one of a training log."""
+    absent = absent_data(path)
+    if absent is not None:
+        yield absent
+        return
+    log = _Log()
+    with text_stream(path) as stream:
+        for number, text in segments(stream):
+            log.take(number, plain(text))
+    if not log.lines:
+        why = "no line of it has a learning rate or a loss beside a step or an epoch"
+        raise ReadError("The text holds no training log.", where=path, why=why)
+    yield from log.rows(path).series()
+
+
+@dataclass(slots=True)
+class _Log:
+    """The lines so far. `epoch` is the one a line of its own announced; `laps` counts bars that ran to their end."""
+
+    lines: list[tuple[int, dict[str, float], int | None]] = field(default_factory=list)
+    epoch: int | None = None
+    bar: Bar | None = None
+    laps: int = 0
+
+    def take(self, number: int, text: str) -> None:
+        announced = epoch_alone(text)
+        if announced is not None:
+            self.epoch, self.bar = announced, None
+            return
+        found = printed(text)
+        if found is None:
+            return
+        values = found.values
+        if found.bar is not None:
+            self._advance(found.bar)
+            values.setdefault("iter", float(found.bar.at))
+        if self.epoch is not None and "epoch" not in map(str.lower, values):
+            values["epoch"] = float(self.epoch)
+        lap = self.laps if found.bar is not None and "epoch" not in map(str.lower, values) else None
+        self.lines.append((number, values, lap))
+
+    def _advance(self, bar: Bar) -> None:
+        before = self.bar
+        if before is not None and bar.at < before.at and before.at >= _FULL * before.of:
+            self.laps += 1
+        self.bar = bar
+
+    def rows(self, path: str) -> Rows:
+        """Bars that ran to their end and started over are epochs: `laps` numbers them where nothing else does."""
+        rows = Rows(path, KIND)
+        for number, values, lap in self.lines:
+            if lap is not None and self.laps:
+                values["epoch"] = float(lap)
+                values.pop("total_steps", None)
+            rows.add(values, number)
+        return rows

@@ -1,0 +1,30 @@
+"""The same schedule at another height."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
+from lrdoctor.schedules.unknown import Unknown
+
+_RATES = ("lr", "max_lr", "eta_min")
+
+
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """The same shape with every LR multiplied by `factor`; compositions are changed in their parts."""
+    if isinstance(schedule, Warmup):
+        return replace(schedule, main=scaled(schedule.main, factor))
+    if isinstance(schedule, Stepped):
+        return replace(schedule, schedule=scaled(schedule.schedule, factor))
+    if isinstance(schedule, Sequence):
+        return replace(schedule, parts=tuple(scaled(part, factor) for part in schedule.parts))
+    if isinstance(schedule, Unknown):
+        return replace(schedule, lrs=tuple(lr * factor for lr in schedule.lrs))
+    return _replaced(schedule, {name: getattr(schedule, name) * factor for name in _RATES if hasattr(schedule, name)})
+
+
+def _replaced(schedule: Any, changes: dict[str, float]) -> Schedule:
+    changed: Schedule = replace(schedule, **changes)
+    return changed

@@ -1,0 +1,245 @@
+"""The batch size changed and the learning rate did not.
+
+## What it does
+Compares the run with the other runs of the same audit: same model, same optimizer, same framework, a batch at least
+four times smaller, and the same peak learning rate. The run with the larger batch is reported. It also compares with
+published recipes whose learning rate was copied while the batch was not.
+
+## Why is this bad?
+A larger batch averages more gradients into each update and can take, and needs, a larger step: with SGD about in
+proportion to the batch, with Adam about to its square root. At the old learning rate each epoch gets fewer updates of
+the same size, so the run learns less per epoch. A smaller batch at a recipe's learning rate may diverge.
+
+## How to fix it
+SGD: multiply the learning rate by the ratio of the batch sizes. Adam: by its square root. Lengthen the warmup to about
+five epochs where the ratio is above four. Both rules hold up to a critical batch size that depends on the task, so
+treat the result as where to start a search.
+
+Not reported: batches within a factor of four, runs whose learning rate was varied at that batch (a search),
+fine-tuning, batches counted in tokens, optimizers that set their own step size (LAMB, LARS, Adafactor), baselines of
+8192 or more, and runs that cannot be told to train the same model.
+
+## Options
+- `ratio`: smallest ratio of batch sizes that is reported.
+- `same_lr`: largest relative difference at which two peak learning rates count as the same.
+
+## References
+- Goyal et al. 2017: linear scaling for SGD, up to a batch of about 8192
+- Malladi et al. 2022: square-root scaling for Adam; Shallue et al. 2019: no rule holds everywhere
+- torchvision references/detection and mmdetection: 0.02 for 16 images
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Literal
+
+from lrdoctor import (
+    Case,
+    CosineAnnealingLR,
+    Finding,
+    Fit,
+    Remedy,
+    Run,
+    Schedule,
+    Sibling,
+    Trajectory,
+    optimizer_kind,
+    optimizer_of,
+    rule,
+    scaled,
+    synth,
+)
+
+LARGEST_BASELINE = 8192
+"""Beyond this linear scaling saturates (Goyal et al. 2017, figure 1)."""
+NOT_SCALED = re.compile(r"lamb|lars", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A published learning rate and the batch it was meant for."""
+
+    name: str
+    model: re.Pattern[str]
+    lr: float
+    batch_size: int
+
+
+RECIPES = (
+    Recipe("R-CNN on 8 GPUs with 2 images each (torchvision, mmdetection)", re.compile(r"r-?cnn", re.I), 0.02, 16),
+)
+
+COSINE = CosineAnnealingLR(0.01, T_max=256)
+NET = {"model": "resnet18"}
+
+
+def _run(
+    batch_size: int | None, lr: float = 0.01, optimizer: str = "SGD", path: str = "runs/a", **declared: object
+) -> synth.RunSpec:
+    return synth.run(
+        replace(COSINE, lr=lr), steps=256, optimizer=optimizer, batch_size=batch_size, path=path,
+        declared={**NET, **declared},  # type: ignore[dict-item]  # plain values
+    )  # fmt: skip
+
+
+SMALL = (_run(32, path="runs/small"),)
+CASES = (
+    Case("16 times the batch of a sibling at the same learning rate", _run(512), fires=True, siblings=SMALL),
+    Case("4 times the batch, Adam", _run(128, optimizer="AdamW"), fires=True,
+         siblings=(_run(32, optimizer="AdamW", path="runs/small"),)),
+    Case("a detector's learning rate for 16 images, with 2", _run(2, lr=0.02, model="faster_rcnn_r50"), fires=True),
+    Case("the learning rate was scaled with the batch", _run(512, lr=0.16), siblings=SMALL),
+    Case("Adam, scaled with the square root", _run(512, lr=0.04, optimizer="Adam"),
+         siblings=(_run(32, optimizer="Adam", path="runs/small"),)),
+    Case("just below four times the batch", _run(127), siblings=SMALL),
+    Case("the run with the smaller batch is the baseline", _run(32), siblings=(_run(512, path="runs/large"),)),
+    Case("another model", _run(512, model="vit"), siblings=SMALL),
+    Case("another optimizer", _run(512, optimizer="AdamW"), siblings=SMALL),
+    Case("the learning rate was searched at this batch", _run(512),
+         siblings=(*SMALL, _run(512, lr=0.05, path="runs/b"))),
+    Case("fine-tuning", _run(512, finetune=True), siblings=SMALL),
+    Case("no batch size is known", _run(None), siblings=SMALL),
+    Case("LAMB scales by itself", _run(512, optimizer="LAMB"), siblings=(_run(32, optimizer="LAMB", path="runs/s"),)),
+    Case("a detector at its recipe's batch", _run(16, lr=0.02, model="faster_rcnn_r50")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What the run is compared with."""
+
+    name: str
+    batch_size: int
+    lr: float
+
+
+@rule("LR401")
+def lr_not_scaled_for_batch(
+    run: Run,
+    trajectory: Trajectory,
+    fit: Fit,
+    siblings: tuple[Sibling, ...] | None,
+    *,
+    ratio: float = 4.0,
+    same_lr: float = 0.05,
+) -> Iterator[Finding]:
+    kind, batch, peak = _kind(optimizer_of(run)), trajectory.batch_size, _peak(trajectory, fit)
+    if kind is None or not batch or not peak or _exempt(run):
+        return
+    peers = [one for one in siblings or () if _same_training(run, trajectory, one)]
+    baseline = _smaller_batch(peers, batch, peak, ratio, same_lr) or _recipe(run, kind, batch, peak, ratio, same_lr)
+    if baseline is not None:
+        yield _finding(run, trajectory, fit, kind, batch, peak, baseline)
+
+
+def _kind(optimizer: str | None) -> Literal["adam", "sgd"] | None:
+    """The family that decides how the two go together; None where no rule is known."""
+    kind = optimizer_kind(optimizer)
+    if optimizer is None or NOT_SCALED.search(optimizer):
+        return None
+    return kind if kind in ("adam", "sgd") else None
+
+
+def _peak(trajectory: Trajectory, fit: Fit) -> float | None:
+    peak = fit.peak_lr if fit.family != "Unknown" else trajectory.peak_lr
+    return peak if peak > 0 else None
+
+
+def _exempt(run: Run) -> bool:
+    """Fine-tuning picks small learning rates on purpose; a batch of so many tokens is no number of examples."""
+    return run.declared("finetune") is True or run.declared("max_tokens") is not None
+
+
+def _same_training(run: Run, trajectory: Trajectory, other: Sibling) -> bool:
+    """Whether two runs train the same model with the same optimizer, as far as their files say."""
+    optimizer, model = optimizer_of(run), run.declared("model")
+    if run.framework != other.framework or not optimizer or not other.optimizer:
+        return False
+    if optimizer.lower() != other.optimizer.lower():
+        return False
+    if isinstance(model, str) or other.model is not None:
+        return isinstance(model, str) and model == other.model
+    return PurePosixPath(run.path).parent == PurePosixPath(other.path).parent and other.started_like(trajectory)
+
+
+def _smaller_batch(peers: list[Sibling], batch: int, peak: float, ratio: float, same_lr: float) -> Baseline | None:
+    """The peer with the smallest batch and the same peak, unless the learning rate was varied at this batch."""
+    tried = {one.peak_lr for one in peers if one.batch_size == batch and one.peak_lr}
+    if any(not _same(lr, peak, same_lr) for lr in tried):
+        return None
+    found = [
+        Baseline(one.path, one.batch_size, one.peak_lr)
+        for one in peers
+        if one.batch_size
+        and one.peak_lr
+        and batch >= ratio * one.batch_size
+        and one.batch_size < LARGEST_BASELINE
+        and _same(one.peak_lr, peak, same_lr)
+    ]
+    return min(found, key=lambda one: (one.batch_size, one.name), default=None)
+
+
+def _same(lr: float, other: float, same_lr: float) -> bool:
+    return abs(lr - other) <= same_lr * max(lr, other)
+
+
+def _recipe(run: Run, kind: str, batch: int, peak: float, ratio: float, same_lr: float) -> Baseline | None:
+    """The recipe whose learning rate the run has, for a batch of another size."""
+    model = run.declared("model")
+    if not isinstance(model, str) or kind != "sgd":
+        return None
+    for recipe in RECIPES:
+        apart = max(batch / recipe.batch_size, recipe.batch_size / batch) >= ratio
+        if recipe.model.search(model) and apart and _same(peak, recipe.lr, same_lr):
+            return Baseline(recipe.name, recipe.batch_size, recipe.lr)
+    return None
+
+
+def _finding(
+    run: Run,
+    trajectory: Trajectory,
+    fit: Fit,
+    kind: Literal["adam", "sgd"],
+    batch: int,
+    peak: float,
+    baseline: Baseline,
+) -> Finding:
+    times = batch / baseline.batch_size
+    factor = times if kind == "sgd" else times**0.5
+    rule_name = "in proportion to the batch (SGD)" if kind == "sgd" else "with the square root of the batch (Adam)"
+    wanted = peak * factor
+    effect = "each epoch learns less than it could" if times > 1 else "the updates are too noisy for such steps"
+    return Finding(
+        measured=(
+            f"The batch is {batch}, {times:.3g} times the {baseline.batch_size} of {baseline.name}, at the same peak "
+            f"learning rate {peak:.3g}."
+        ),
+        expected=f"Scaled {rule_name} it would be {wanted:.3g}.",
+        consequence=f"If the rule holds for this task, {effect}; it is where to start a search, not a law.",
+        first_step=0.0,
+        last_step=float(max(trajectory.steps - 1, 0)),
+        evidence={
+            "batch_size": batch,
+            "baseline_batch_size": baseline.batch_size,
+            "batch_ratio": times,
+            "peak_lr": peak,
+            "baseline_lr": baseline.lr,
+            "suggested_lr": wanted,
+            "baseline": baseline.name,
+            "optimizer": optimizer_of(run),
+        },
+        remedy=_remedy(fit, factor, wanted),
+    )
+
+
+def _remedy(fit: Fit, factor: float, wanted: float) -> Remedy:
+    schedule: Schedule = scaled(fit.whole, factor)
+    return Remedy(
+        f"Start a search at a peak learning rate of {wanted:.3g}.",
+        schedule,
+        f"# build the optimizer with lr={wanted:.6g}; the schedule keeps its shape\nscheduler = {schedule.torch_code()}",
+    )

@@ -1,0 +1,270 @@
+"""OneCycleLR was built for every update but stepped once an epoch, so almost none of its cycle was visited.
+
+## What it does
+Looks for a one-cycle schedule whose clock ticks once an epoch while `total_steps` counts optimizer updates. It needs
+one of two signs: the logged learning rate climbs in plateaus of one epoch along the first sliver of the rise, or a
+checkpoint's scheduler has made h steps where the optimizer has made k = h x N (N updates an epoch).
+
+## Why is this bad?
+After E epochs the schedule stands at tick E of N x E. With the defaults it starts at a 25th of `max_lr` and rises with
+the square of the epoch, so the run trains at about 4 % of the intended peak from beginning to end, and never anneals.
+(It does not race through the cycle in the first epoch; that is what `total_steps=epochs` stepped per update does.)
+
+## How to fix it
+Call `scheduler.step()` after every `optimizer.step()`. In Lightning return
+`{"scheduler": scheduler, "interval": "step"}` as `lr_scheduler`, since the default interval is the epoch. Or keep
+stepping per epoch and build the schedule with `total_steps=epochs`.
+
+Not reported: `total_steps=epochs` stepped per epoch (a coarse cycle, but a complete one), a cycle stepped per update
+and logged once an epoch, and a run that was stopped before its cycle was over.
+
+## Options
+- `visited`: report only where less than this fraction of the cycle was visited.
+- `epochs`: report only after this many steps of the scheduler.
+
+## References
+- Smith and Topin 2017, "Super-Convergence": the policy is defined per iteration
+- PyTorch documentation of OneCycleLR: "step should be called after a batch has been used for training"
+- pytorch/pytorch issue 65417, Lightning issue 5631
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lrdoctor import (
+    Case,
+    Checkpoint,
+    CosineAnnealingLR,
+    Finding,
+    Fit,
+    OneCycleLR,
+    Remedy,
+    SchedulerState,
+    Trajectory,
+    rule,
+    synth,
+)
+
+HORIZON_TOLERANCE = 0.02
+"""How far total_steps may be from the number of updates: loaders drop a last batch, plans round (chosen by us)."""
+PCT_STARTS = (0.05, 0.6)
+"""Where pct_start was only assumed, what it may be for total_steps to be the number of updates (chosen by us)."""
+ARGUMENTS = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "div_factor", "final_div_factor", "three_phase")
+MANY_EPOCHS = 1000
+"""Nobody plans a cycle of this many epochs and stops it within its first sliver (chosen by us)."""
+
+CYCLE = OneCycleLR(0.1, total_steps=400)
+CASES = (
+    Case("built for 400 updates, stepped in 20 epochs", synth.run(CYCLE, steps=400, per_epoch=20), fires=True),
+    Case(
+        "the same, and the run was stopped half way",
+        synth.run(replace(CYCLE, total_steps=800), steps=400, per_epoch=20, complete=False),
+        fires=True,
+    ),
+    Case(
+        "seen from a checkpoint alone",
+        synth.run(CYCLE, steps=400, per_epoch=20, log_lr=False, checkpoints=(400,), optimizer="Adam"),
+        fires=True,
+    ),
+    Case("stepped at every update", synth.run(CYCLE, steps=400, steps_per_epoch=20, checkpoints=(400,))),
+    Case(
+        "stepped at every update, logged once an epoch",
+        synth.run(CYCLE, steps=400, steps_per_epoch=20, log_every=20),
+    ),
+    Case(
+        "built for epochs and stepped per epoch: a coarse cycle, on purpose",
+        synth.run(OneCycleLR(0.1, total_steps=40), steps=800, per_epoch=20, checkpoints=(800,), optimizer="Adam"),
+    ),
+    Case(
+        "built for epochs, stepped per epoch, stopped half way through the rise",
+        synth.run(OneCycleLR(0.1, total_steps=40), steps=100, per_epoch=20, complete=None, checkpoints=(100,)),
+    ),
+    Case(
+        "stepped at every update, stopped at a quarter",
+        synth.run(CYCLE, steps=100, steps_per_epoch=20, complete=None),
+    ),
+    Case("a cosine stepped per epoch", synth.run(CosineAnnealingLR(0.1, T_max=20), steps=400, per_epoch=20)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A cycle of `total` ticks of which `ticks` passed while the optimizer made `updates`; `where` it was seen."""
+
+    cycle: OneCycleLR
+    ticks: float
+    updates: float
+    where: str
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> float:
+        return self.cycle.total_steps
+
+    @property
+    def per_tick(self) -> float:
+        return self.updates / self.ticks
+
+    @property
+    def visited(self) -> float:
+        return self.ticks / self.total
+
+
+@rule("LR101", suppresses=("LR303", "LR306", "LR308", "LR405"))
+def onecycle_stepped_per_epoch(
+    trajectory: Trajectory,
+    fit: Fit | None,
+    checkpoints: tuple[Checkpoint, ...] | None,
+    *,
+    visited: float = 0.5,
+    epochs: int = 3,
+) -> Iterator[Finding]:
+    clock = _clock_of_fit(trajectory, fit)
+    if clock is None and not _ticks_per_update(fit):
+        clock = _clock_of_checkpoints(trajectory, checkpoints or ())
+    if clock is None or clock.ticks < epochs or clock.visited >= visited or clock.per_tick < 2:
+        return
+    planned = _planned(trajectory, checkpoints or ())
+    severity = _severity(clock, trajectory, planned)
+    if severity is not None:
+        yield _finding(clock, trajectory, planned, severity)
+
+
+def _ticks_per_update(fit: Fit | None) -> bool:
+    """Whether the log itself shows the scheduler moving at every update."""
+    return fit is not None and fit.family == "OneCycleLR" and fit.stepped == "update"
+
+
+def _clock_of_fit(trajectory: Trajectory, fit: Fit | None) -> Clock | None:
+    """The clock as the logged learning rate shows it."""
+    if fit is None or not isinstance(fit.schedule, OneCycleLR) or fit.stepped != "epoch":
+        return None
+    per_tick = fit.steps_per_tick if trajectory.step_unit != "epoch" else trajectory.steps_per_epoch
+    if not per_tick or per_tick < 2:
+        return None
+    ticks = (fit.last_step - fit.first_step + 1) / fit.steps_per_tick
+    return Clock(fit.schedule, ticks, ticks * per_tick, "in the log", fit.assumed)
+
+
+def _clock_of_checkpoints(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> Clock | None:
+    """The clock as the latest checkpoint with a one-cycle scheduler shows it."""
+    clocks = (_clock_of_checkpoint(trajectory, point) for point in checkpoints)
+    return max((clock for clock in clocks if clock is not None), key=lambda clock: clock.ticks, default=None)
+
+
+def _clock_of_checkpoint(trajectory: Trajectory, checkpoint: Checkpoint) -> Clock | None:
+    state, optimizer = checkpoint.scheduler, checkpoint.optimizer
+    updates = optimizer.step if optimizer is not None and optimizer.step else checkpoint.global_step
+    if updates is None and checkpoint.epoch and trajectory.steps_per_epoch:
+        updates = round(checkpoint.epoch * trajectory.steps_per_epoch)
+    if state is None or state.family != "OneCycleLR" or not state.last_epoch or not updates:
+        return None
+    cycle = _cycle_of(state)
+    return None if cycle is None else Clock(cycle, state.last_epoch, float(updates), checkpoint.path)
+
+
+def _cycle_of(state: SchedulerState) -> OneCycleLR | None:
+    """The cycle a scheduler's state describes; None where it lacks the length or one peak for all groups."""
+    known = {name: state.params[name] for name in ARGUMENTS if state.params.get(name) is not None}
+    if not {"max_lr", "total_steps"} <= known.keys() or isinstance(known["max_lr"], tuple):
+        return None
+    cycle: OneCycleLR = OneCycleLR(**known)  # type: ignore[arg-type]  # plain values, checked by OneCycleLR itself
+    return cycle
+
+
+def _planned(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> float | None:
+    """The planned number of updates, where anything states it."""
+    if trajectory.planned_steps and trajectory.step_unit == "update":
+        return float(trajectory.planned_steps)
+    if trajectory.planned_steps and trajectory.step_unit == "epoch" and trajectory.steps_per_epoch:
+        return trajectory.planned_steps * trajectory.steps_per_epoch
+    return next((float(point.max_steps) for point in checkpoints if point.max_steps), None)
+
+
+def _severity(clock: Clock, trajectory: Trajectory, planned: float | None) -> Literal["error", "warning"] | None:
+    """How sure it is that `total` counts updates, not epochs; None where it may well count epochs."""
+    if planned is not None:
+        return "error" if _counts_updates(clock, planned) else None
+    made = max(clock.updates, _updates_made(trajectory))
+    if abs(clock.total - made) <= _slack(clock, made):
+        return "error"  # the run made just as many updates as the cycle has ticks
+    never = clock.total > made and clock.total >= MANY_EPOCHS and not clock.assumed
+    return "warning" if never else None
+
+
+def _counts_updates(clock: Clock, planned: float) -> bool:
+    """Whether the cycle was built for the `planned` updates (or more of them), and not for as many epochs."""
+    planned_epochs = planned / clock.per_tick
+    if abs(clock.total - planned_epochs) <= max(1.0, HORIZON_TOLERANCE * planned_epochs):
+        return False
+    if clock.total >= planned - _slack(clock, planned):
+        return True
+    low, high = PCT_STARTS
+    free = any(item.startswith("pct_start") for item in clock.assumed)
+    return free and low <= clock.cycle.pct_start * clock.total / planned <= high
+
+
+def _slack(clock: Clock, updates: float) -> float:
+    return max(clock.per_tick, HORIZON_TOLERANCE * updates)
+
+
+def _updates_made(trajectory: Trajectory) -> float:
+    return float(trajectory.steps) if trajectory.step_unit == "update" else 0.0
+
+
+def _finding(
+    clock: Clock, trajectory: Trajectory, planned: float | None, severity: Literal["error", "warning"]
+) -> Finding:
+    cycle = clock.cycle
+    reached = float(cycle.lr_at([max(clock.ticks - 1, 0.0)])[0])
+    total = int(planned or max(clock.updates, _updates_made(trajectory)))
+    healthy = replace(cycle, total_steps=total)
+    return Finding(
+        measured=(
+            f"The scheduler made {clock.ticks:.0f} steps in {clock.updates:.0f} optimizer updates ({clock.where}): "
+            f"one per {clock.per_tick:.0f} updates, {clock.visited:.1%} of a cycle of {clock.total:.0f}."
+        ),
+        expected=f"A cycle of {clock.total:.0f} steps is stepped after every update.",
+        consequence=(
+            f"The learning rate reached {reached:.3g}, {reached / cycle.max_lr:.1%} of max_lr = {cycle.max_lr:.3g}, "
+            f"and was never annealed.{_doubts(clock, severity)}"
+        ),
+        first_step=0.0,
+        last_step=float(max(trajectory.steps - 1, 0)),
+        evidence={
+            "scheduler_steps": round(clock.ticks),
+            "optimizer_updates": round(clock.updates),
+            "updates_per_scheduler_step": round(clock.per_tick, 3),
+            "total_steps": clock.total,
+            "planned_updates": planned,
+            "visited_fraction": round(clock.visited, 6),
+            "max_lr": cycle.max_lr,
+            "reached_lr": reached,
+            "assumed": ", ".join(clock.assumed) or None,
+        },
+        remedy=Remedy(
+            f"Step the scheduler after every optimizer update: total_steps = {total} of them.", healthy, _code(healthy)
+        ),
+        severity=severity,
+    )
+
+
+def _doubts(clock: Clock, severity: Literal["error", "warning"]) -> str:
+    taken = f" Taken on trust: {', '.join(clock.assumed)}." if clock.assumed else ""
+    if severity == "error":
+        return taken
+    return f"{taken} Nothing states the planned length: this holds unless {clock.total:.0f} epochs were really planned."
+
+
+def _code(cycle: OneCycleLR) -> str:
+    return (
+        f"scheduler = {cycle.torch_code()}\n"
+        "for batch in loader:\n"
+        "    ...\n"
+        "    optimizer.step()\n"
+        "    scheduler.step()  # after every update, not once an epoch\n"
+        '# Lightning: return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}'
+    )

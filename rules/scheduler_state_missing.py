@@ -1,0 +1,475 @@
+"""The scheduler's state was lost between two sessions, so its clock started over.
+
+## What it does
+Looks for the loss in three places. In the log after a resume: the learning rate jumps back to where the schedule began;
+or it goes on from the value it had, and only the clock behind it is back at zero (torch's StepLR, MultiStepLR,
+LinearLR, PolynomialLR and CosineAnnealingLR do that when the optimizer's state was loaded and the scheduler's was not).
+In the checkpoints' counters: the scheduler's count is behind by exactly the step of an earlier checkpoint. And in a
+checkpoint that holds an optimizer with the marks of a scheduler (`initial_lr`), but no scheduler.
+
+## Why is this bad?
+The rest of the run follows a schedule nobody planned: a second warmup or a second peak in the middle of training, or a
+decay that comes too late, so that the run ends at a learning rate that is far too high. The silent form shows no jump.
+
+## How to fix it
+Save `scheduler.state_dict()` beside the optimizer's. On resume build the optimizer and the scheduler first, then load
+the state of both. Hugging Face: leave `save_only_model` off. Lightning: leave `save_weights_only` off and pass
+`ckpt_path`. Without a saved state, build both, call `scheduler.step()` as often as it had been called, and load the
+optimizer last.
+
+Not reported: frameworks that compute the schedule from the step (timm, Ultralytics, torchtune, fairseq, mmcv), warm
+restarts on their period, a new stage after the schedule had ended or with settings of its own, a run started again from
+scratch, checkpoints without an optimizer, and trainings at a constant learning rate.
+
+## Options
+- `tolerance`: how far, as a fraction of the peak, the learning rate may lie from the schedule that explains it.
+- `damage`: report only where the learning rate is off by at least this fraction of the peak.
+
+## References
+- PyTorch tutorial "Saving and loading a general checkpoint"
+- lightly-ai/lightly-train issue 301, XPixelGroup/BasicSR issue 327, KaiyangZhou/deep-person-reid issue 270
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lrdoctor import (
+    Case,
+    Checkpoint,
+    Constant,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    Finding,
+    Fit,
+    Identification,
+    LinearLR,
+    OneCycleLR,
+    Remedy,
+    Run,
+    Schedule,
+    Sequence,
+    StepLR,
+    Trajectory,
+    Warmup,
+    rule,
+    synth,
+)
+
+Array = npt.NDArray[np.float64]
+Severity = Literal["error", "warning", "info"]
+
+COMPLETED = 0.98
+"""From this share of its horizon on a schedule counts as ended: a restart is then a new stage (chosen by us)."""
+MIN_POINTS = 5
+"""A restart is told from this many logged points after it (chosen by us)."""
+LEAP = 0.02
+"""A change at the resume of this fraction of the peak is a jump, not a continuation (chosen by us)."""
+MAX_GAP = 256
+"""Where the resume lies within a gap of the log, at most this many places for it are tried."""
+SCRATCH = 0.5
+"""A loss that goes back this far towards its start says the model itself started over (chosen by us)."""
+LOSS_POINTS = 10
+MIN_COUNT = 5
+"""Counters smaller than this agree by accident (chosen by us)."""
+RECOMPUTING = ("timm", "ultralytics", "torchtune", "fairseq", "mmcv", "openpcdet")
+"""Frameworks that derive the learning rate from the step at every resume."""
+
+COSINE, LOWER = CosineAnnealingLR(0.1, T_max=600), CosineAnnealingLR(0.0579, T_max=600)
+CYCLE = OneCycleLR(0.1, total_steps=600)
+WARM = Warmup(LinearLR(1e-3, total_iters=540), 60)
+RESTARTS = CosineAnnealingWarmRestarts(0.1, T_0=300)
+UNSAVED = (synth.Saved(270, scheduler=False),)
+
+
+def _resumed(*parts: Schedule, at: int = 270, **settings: object) -> synth.RunSpec:
+    schedule = Sequence(parts, (at,)) if len(parts) > 1 else parts[0]
+    settings = {"steps": 600, "resume_at": (at,), "optimizer": "AdamW", **settings}
+    return synth.run(schedule, **settings)  # type: ignore[arg-type]  # keywords of synth.run
+
+
+CASES = (
+    Case("OneCycleLR jumps back to the start of its rise", _resumed(CYCLE, CYCLE), fires=True),
+    Case("the cosine goes on from its value with its clock at zero", _resumed(COSINE, LOWER), fires=True),
+    Case("warmup and linear decay start over, seen from a checkpoint at the resume",
+         _resumed(WARM, WARM, resume_at=(), checkpoints=UNSAVED, declared={"scheduler": "linear"}),
+         fires=True, cured=_resumed(WARM, resume_at=(), checkpoints=(270,))),
+    Case("an unfinished run's checkpoint without its scheduler",
+         _resumed(COSINE, steps=280, resume_at=(), complete=False, checkpoints=UNSAVED),
+         fires=True, cured=_resumed(COSINE, steps=280, resume_at=(), complete=False, checkpoints=(270,))),
+    Case("the same without any log of the learning rate",
+         _resumed(COSINE, steps=280, resume_at=(), complete=None, log_lr=False, checkpoints=UNSAVED),
+         fires=True, cured=_resumed(COSINE, steps=280, resume_at=(), log_lr=False, checkpoints=(270,))),
+    Case("resumed with everything", _resumed(COSINE, checkpoints=(270, 600))),
+    Case("no scheduler saved, yet the schedule went on: it is computed from the step",
+         _resumed(COSINE, checkpoints=UNSAVED)),
+    Case("a framework that computes its schedule, stopped",
+         _resumed(COSINE, steps=280, resume_at=(), complete=False, framework="timm",
+                  checkpoints=(synth.Saved(270, scheduler=False, recomputes="timm"),))),
+    Case("warm restarts on their period, one of them at a resume", _resumed(RESTARTS, at=300, checkpoints=(300,))),
+    Case("a second stage with settings of its own", _resumed(COSINE, CosineAnnealingLR(0.02, T_max=330))),
+    Case("a second stage after the first had ended", _resumed(replace(COSINE, T_max=300), replace(COSINE, T_max=300),
+                                                              at=300)),
+    Case("a constant learning rate", _resumed(Constant(0.1), checkpoints=UNSAVED)),
+    Case("weights alone are saved",
+         _resumed(COSINE, checkpoints=(synth.Saved(270, scheduler=False, optimizer=False),))),
+    Case("StepLR resumed in full", _resumed(StepLR(0.1, step_size=100), at=250, checkpoints=(250, 600))),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A stretch that began at `step` and runs `before` anew; `seen` and `planned` are where they differ most."""
+
+    step: float
+    before: Fit
+    silent: bool
+    seen: float
+    planned: float
+    worst_step: float
+    last_step: float
+    at_resume: tuple[float, float]
+
+
+@rule("LR201", suppresses=("LR203", "LR204", "LR306", "LR202"))
+def scheduler_state_missing(
+    run: Run,
+    trajectory: Trajectory,
+    identification: Identification,
+    checkpoints: tuple[Checkpoint, ...] | None,
+    *,
+    tolerance: float = 2e-3,
+    damage: float = 0.01,
+) -> Iterator[Finding]:
+    saved = checkpoints or ()
+    restarts = list(_restarts(trajectory, identification, tolerance, damage))
+    for restart in restarts:
+        severity = _severity(restart, restarts, trajectory, saved)
+        if severity is not None:
+            yield _restart_finding(restart, trajectory, identification, saved, severity)
+    if not restarts:
+        yield from _counter_findings(trajectory, saved)
+        yield from _incomplete_checkpoints(run, trajectory, identification, saved)
+
+
+# --- in the log -------------------------------------------------------------------------------------------------------
+
+
+def _restarts(
+    trajectory: Trajectory, identification: Identification, tolerance: float, damage: float
+) -> Iterator[Restart]:
+    """Stretches of the lead group that run the schedule before them from its beginning."""
+    lead = identification.lead
+    if lead is None or trajectory.lead is None:
+        return
+    begun = 0.0
+    for before, after in pairwise(lead.fits):
+        found = _restart(trajectory, before, after, begun, tolerance, damage)
+        begun = after.first_step if found is None else found.step
+        if found is not None and not _completed(before, found.step, begun_before(before, lead.fits)):
+            yield found
+
+
+def begun_before(fit: Fit, fits: tuple[Fit, ...]) -> float:
+    """Where a stretch's clock started: at 0 for the first, which may have been logged from later on."""
+    return 0.0 if fit is fits[0] else fit.first_step
+
+
+def _completed(fit: Fit, step: float, begun: float) -> bool:
+    return fit.horizon_steps is not None and step - begun >= COMPLETED * fit.horizon_steps
+
+
+def _restart(
+    trajectory: Trajectory, before: Fit, after: Fit, begun: float, tolerance: float, damage: float
+) -> Restart | None:
+    """`after` as a new start of `before`; None where it is none, or where no harm is visible."""
+    group = trajectory.lead
+    assert group is not None
+    here = (group.steps >= after.first_step) & (group.steps <= after.last_step)
+    steps, lrs = group.steps[here], group.lr[here]
+    earlier = group.steps[group.steps < after.first_step]
+    if len(steps) < MIN_POINTS or not len(earlier) or before.family in ("Unknown", "Constant"):
+        return None
+    peak = float(np.abs(before.whole.lr_at(earlier)).max())
+    going_on = before.whole.lr_at(steps)
+    worst = int(np.argmax(np.abs(lrs - going_on)))
+    allowed = tolerance * peak + trajectory.lr_quantum
+    if abs(lrs[worst] - going_on[worst]) < max(damage * peak, 3.0 * allowed):
+        return None
+    leap = abs(float(lrs[0] - going_on[0])) > LEAP * peak
+    for step in _places(trajectory, earlier[-1], steps[0]):
+        ages = steps - step
+        if _agrees(lrs, _anew(before, begun, ages, None if leap else float(going_on[0]), steps[0] - step), allowed):
+            return Restart(
+                step, before, not leap, float(lrs[worst]), float(going_on[worst]), float(steps[worst]),
+                float(steps[-1]), (float(lrs[0]), float(going_on[0])),
+            )  # fmt: skip
+    return None
+
+
+def _places(trajectory: Trajectory, last: float, first: float) -> list[float]:
+    """Where the new session may have begun: known starts first, then every step between two logged points."""
+    known = [
+        segment.first_step for segment in trajectory.segments if segment.resumed and last < segment.first_step <= first
+    ]
+    gap = np.unique(np.round(np.linspace(last + 1.0, first, min(MAX_GAP, int(max(first - last, 1.0))))))
+    after_step = [first - 1.0, first + 1.0, last]  # logged before or after scheduler.step()
+    return [*known, first, *gap[::-1].tolist(), *after_step]
+
+
+def _anew(before: Fit, begun: float, ages: Array, value: float | None, age: float) -> Array:
+    """The schedule from its beginning; scaled to go through `value` at `age` where it went on silently.
+
+    torch's recursive schedulers scale the distance to `eta_min` that they find in the optimizer.
+    """
+    anew: Array = before.whole.lr_at(begun + np.maximum(ages, 0.0))
+    if value is None:
+        return anew
+    floor = float(getattr(before.schedule, "eta_min", 0.0))
+    start = float(before.whole.lr_at([begun + max(age, 0.0)])[0])
+    if start - floor <= 0.0:
+        return np.full_like(anew, np.nan)
+    return floor + (anew - floor) * (value - floor) / (start - floor)
+
+
+def _agrees(lrs: Array, predicted: Array, allowed: float) -> bool:
+    return bool(np.all(np.abs(lrs - predicted) <= allowed))
+
+
+def _severity(
+    restart: Restart, restarts: list[Restart], trajectory: Trajectory, saved: tuple[Checkpoint, ...]
+) -> Severity | None:
+    """Sure where a session or a checkpoint begins there; without either only the loss can say the training went on."""
+    scratch = _from_scratch(trajectory, restart.step)
+    if scratch:
+        return None
+    if _session_at(trajectory, restart.step) or _saved_at(trajectory, restart.step, saved) is not None:
+        return "error"
+    return "warning" if scratch is False and len(restarts) == 1 else None
+
+
+def _interval(trajectory: Trajectory) -> float:
+    """Steps between two logged points."""
+    group = trajectory.lead
+    return float(np.median(np.diff(group.steps))) if group is not None and len(group.steps) > 1 else 1.0
+
+
+def _session_at(trajectory: Trajectory, step: float) -> bool:
+    near = _interval(trajectory)
+    return any(segment.resumed and abs(segment.first_step - step) <= near for segment in trajectory.segments)
+
+
+def _saved_at(trajectory: Trajectory, step: float, saved: tuple[Checkpoint, ...]) -> Checkpoint | None:
+    """The checkpoint the session at `step` may have started from."""
+    near = 1.0 + _interval(trajectory)
+    places = ((_step_of(point, trajectory), point) for point in saved)
+    return next((point for place, point in places if place is not None and abs(place - step) <= near), None)
+
+
+def _step_of(checkpoint: Checkpoint, trajectory: Trajectory) -> float | None:
+    """The trajectory step at which a checkpoint was written."""
+    if trajectory.step_unit == "epoch":
+        return checkpoint.epoch
+    if checkpoint.global_step is not None:
+        return float(checkpoint.global_step)
+    return float(checkpoint.optimizer.step) if checkpoint.optimizer and checkpoint.optimizer.step else None
+
+
+def _from_scratch(trajectory: Trajectory, step: float) -> bool | None:
+    """Whether the loss went back to where training began; None where no loss tells."""
+    loss = trajectory.loss
+    if loss is None:
+        return None
+    before, after = loss.values[loss.steps < step][-LOSS_POINTS:], loss.values[loss.steps >= step][:LOSS_POINTS]
+    if len(before) < LOSS_POINTS or len(after) < LOSS_POINTS:
+        return None
+    start, low, now = (float(np.median(part)) for part in (loss.values[:LOSS_POINTS], before, after))
+    noise = float(np.median(np.abs(before - low)))
+    if not np.isfinite(start - low) or start - low <= 4.0 * noise:
+        return None
+    return now - low > SCRATCH * (start - low)
+
+
+def _restart_finding(
+    restart: Restart,
+    trajectory: Trajectory,
+    identification: Identification,
+    saved: tuple[Checkpoint, ...],
+    severity: Severity,
+) -> Finding:
+    assert identification.lead is not None
+    schedule = identification.lead.fits[0].whole
+    seen, planned = restart.at_resume
+    unit = "epoch" if trajectory.step_unit == "epoch" else "step"
+    what = (
+        f"The learning rate went on from {seen:.4g}, but the clock of its {restart.before.family} is back at 0"
+        if restart.silent
+        else f"The learning rate jumped from a planned {planned:.4g} to {seen:.4g}, where its {restart.before.family} begins"
+    )
+    return Finding(
+        measured=f"At {unit} {restart.step:.0f} the schedule starts over. {what}.",
+        expected=f"A resumed schedule continues: {restart.planned:.4g} at {unit} {restart.worst_step:.0f}.",
+        consequence=f"It was {restart.seen:.4g} there.{_cause(restart, trajectory, saved, severity)}",
+        first_step=restart.step,
+        last_step=restart.last_step,
+        evidence={
+            "resume_step": restart.step,
+            "form": "silent" if restart.silent else "jump",
+            "lr_at_resume": seen,
+            "planned_lr_at_resume": planned,
+            "worst_step": restart.worst_step,
+            "worst_lr": restart.seen,
+            "planned_worst_lr": restart.planned,
+        },
+        remedy=_remedy(schedule),
+        severity=severity,
+    )
+
+
+def _cause(restart: Restart, trajectory: Trajectory, saved: tuple[Checkpoint, ...], severity: Severity) -> str:
+    point = _saved_at(trajectory, restart.step, saved)
+    if point is not None and not point.schedulers:
+        return f" The checkpoint {point.path} holds no scheduler."
+    if point is not None:
+        return f" The checkpoint {point.path} holds the scheduler's state, so it was not loaded."
+    if severity == "error":
+        return " The session that begins there did not load the scheduler's state."
+    return " Nothing logged marks a resume there; the loss says that training went on."
+
+
+def _remedy(schedule: Schedule | None) -> Remedy:
+    return Remedy(
+        "Save the scheduler's state with the optimizer's and load both on resume; here the schedule as it was planned.",
+        schedule,
+        'torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),\n'
+        '            "scheduler": scheduler.state_dict(), "step": step}, path)\n'
+        "# on resume: build the optimizer, then the scheduler, then load\n"
+        "state = torch.load(path)\n"
+        'optimizer.load_state_dict(state["optimizer"])\n'
+        'scheduler.load_state_dict(state["scheduler"])',
+    )
+
+
+# --- in the checkpoints -----------------------------------------------------------------------------------------------
+
+
+def _counter_findings(trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> Iterator[Finding]:
+    """The scheduler's count behind by exactly the count of an earlier checkpoint: its clock started over there."""
+    for name, count in _COUNTERS:
+        for earlier, later in _pairs(saved):
+            lost = _lost(earlier, later, count)
+            if lost is not None:
+                yield _counter_finding(trajectory, later, lost, name)
+                return
+
+
+def _pairs(saved: tuple[Checkpoint, ...]) -> Iterator[tuple[Checkpoint, Checkpoint]]:
+    for index, later in enumerate(saved):
+        for earlier in saved[:index]:
+            yield earlier, later
+
+
+def _updates(checkpoint: Checkpoint) -> float | None:
+    return None if checkpoint.global_step is None else float(checkpoint.global_step)
+
+
+def _epochs(checkpoint: Checkpoint) -> float | None:
+    return checkpoint.epoch
+
+
+_COUNTERS: tuple[tuple[str, Callable[[Checkpoint], float | None]], ...] = (("updates", _updates), ("epochs", _epochs))
+
+
+def _lost(
+    earlier: Checkpoint, later: Checkpoint, count: Callable[[Checkpoint], float | None]
+) -> tuple[float, float, float] | None:
+    """(scheduler's count, training's count, the count of the resume) where the difference is the earlier checkpoint."""
+    then, now = count(earlier), count(later)
+    behind, ahead = _clock(earlier), _clock(later)
+    if then is None or now is None or ahead is None or then < MIN_COUNT or now <= then:
+        return None
+    in_step = behind is None or abs(behind - then) <= 1.0
+    missing = now - ahead
+    return (ahead, now, then) if in_step and ahead >= MIN_COUNT and abs(missing - then) <= 1.0 else None
+
+
+def _clock(checkpoint: Checkpoint) -> float | None:
+    state = checkpoint.scheduler
+    return None if state is None else state.last_epoch
+
+
+def _counter_finding(trajectory: Trajectory, later: Checkpoint, lost: tuple[float, float, float], name: str) -> Finding:
+    ahead, now, then = lost
+    return Finding(
+        measured=f"{later.path}: the scheduler counts {ahead:.0f} steps after {now:.0f} {name}.",
+        expected=f"It would count {now:.0f}; the {now - ahead:.0f} it lacks are those of the checkpoint at {then:.0f}.",
+        consequence="Its state was not restored there: everything after it ran on a clock that started at 0.",
+        first_step=then if name == "updates" else 0.0,
+        last_step=float(max(trajectory.steps - 1, 0)),
+        evidence={"scheduler_last_epoch": ahead, name: now, "resumed_at": then, "checkpoint": later.path},
+        remedy=_remedy(None),
+    )
+
+
+def _incomplete_checkpoints(
+    run: Run, trajectory: Trajectory, identification: Identification, saved: tuple[Checkpoint, ...]
+) -> Iterator[Finding]:
+    """Checkpoints from which a resume would lose the schedule."""
+    lacking = [point for point in saved if _lacks_scheduler(point)]
+    if not lacking or run.framework in RECOMPUTING or not _scheduled(identification):
+        return
+    if any(segment.resumed for segment in trajectory.segments):
+        return  # a resume was seen, and the schedule went on
+    severity = _risk(trajectory, identification)
+    point = lacking[-1]
+    step = _step_of(point, trajectory)
+    others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    yield Finding(
+        measured=f"{point.path}{others}: the optimizer's state is there (with initial_lr, so a scheduler drives it), "
+        "the scheduler's is not.",
+        expected="A checkpoint to resume from holds both.",
+        consequence=_RISKS[severity],
+        first_step=float(step or 0.0),
+        last_step=float(step or 0.0),
+        evidence={
+            "checkpoints_without_scheduler": len(lacking),
+            "checkpoints": len(saved),
+            "step": step,
+            "complete": trajectory.complete,
+        },
+        remedy=_remedy(None),
+        severity=severity,
+    )
+
+
+_RISKS: dict[Severity, str] = {
+    "error": "The run has not reached its end, and resumed from here its schedule starts over at step 0.",
+    "warning": "Resumed from here the schedule starts over at step 0, unless the script computes it from the step.",
+    "info": "This run was not resumed and is over, so nothing was lost; a resume from here would be.",
+}
+
+
+def _lacks_scheduler(point: Checkpoint) -> bool:
+    """All torch schedulers but ReduceLROnPlateau leave `initial_lr` in the optimizer's groups."""
+    marked = point.optimizer is not None and any("initial_lr" in group for group in point.optimizer.param_groups)
+    return marked and not point.schedulers and point.recomputes_schedule is None
+
+
+def _scheduled(identification: Identification) -> bool:
+    """Whether the learning rate moved, as far as it was logged."""
+    lead = identification.lead
+    return lead is None or any(fit.family != "Constant" for fit in lead.fits)
+
+
+def _risk(trajectory: Trajectory, identification: Identification) -> Severity:
+    lead = identification.lead
+    horizon = lead.fit.horizon_steps if lead is not None else None
+    if trajectory.complete or (horizon is not None and trajectory.steps >= COMPLETED * horizon):
+        return "info"
+    return "error" if lead is not None and (trajectory.complete is False or horizon is not None) else "warning"

@@ -1,0 +1,198 @@
+"""torch's own schedulers against the closed forms."""
+
+from __future__ import annotations
+
+import builtins
+import warnings
+
+import numpy as np
+import pytest
+
+from lrdoctor.errors import MissingExtraError
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    Sequence,
+    StepLR,
+    Stepped,
+    Unknown,
+    Warmup,
+)
+from lrdoctor.simulate import replay
+from lrdoctor.simulate.replay import step_through_torch
+
+pytest.importorskip("torch")
+
+UPDATES = 120
+PLAIN = [
+    Constant(0.1),
+    StepLR(0.1, 30, 0.5),
+    MultiStepLR(0.1, (20, 50, 50), 0.3),
+    ExponentialLR(0.1, 0.97),
+    LinearLR(0.1, 80, 1.0, 0.1),
+    LinearLR(0.1, 80, 0.2, 1.0),
+    LinearLR(1e-3, 80, 1.0, 10.0),
+    PolynomialLR(0.1, 80, 2.0),
+    CosineAnnealingLR(0.1, 100, 0.001),
+    CosineAnnealingLR(0.1, 40, 0.001),
+    CosineAnnealingWarmRestarts(0.1, 10, 2, 0.001),
+    OneCycleLR(0.1, 120),
+    OneCycleLR(0.1, 120, pct_start=0.2, anneal_strategy="linear", three_phase=True),
+]
+COMPOSED = [
+    CosineAnnealingLR(0.1, 40, 0.001, clamped=True),
+    CosineAnnealingLR(0.1, 40, clamped=True),
+    *(Warmup(main, 12, 0.1) for main in PLAIN if main.lr_at([0.0])[0] == main.peak_lr or isinstance(main, OneCycleLR)),
+    Warmup(CosineAnnealingLR(0.1, 100), 20, 0.25, "constant"),
+    Warmup(CosineAnnealingLR(0.1, 60, clamped=True), 20, 0.25),
+    Stepped(CosineAnnealingLR(0.1, 12), 10, "epoch"),
+    Stepped(StepLR(0.1, 3), 7.5, "epoch"),
+    Stepped(CosineAnnealingLR(0.1, 8 * UPDATES), 1 / 8, "micro-batch"),
+    Stepped(Warmup(CosineAnnealingLR(0.1, 10), 2, 0.1), 10, "epoch"),
+    Stepped(CosineAnnealingLR(0.1, 200), first_tick=50),
+    Warmup(Stepped(CosineAnnealingLR(0.1, 9), 10, "epoch"), 10, 0.1),
+    Sequence((CosineAnnealingLR(0.1, 50), CosineAnnealingLR(0.1, 70)), (50,)),
+    Sequence((CosineAnnealingLR(0.1, 50), CosineAnnealingLR(0.05, 70)), (50,)),
+    Sequence((Stepped(StepLR(0.1, 3), 10), Stepped(StepLR(0.1, 3), 10)), (45,)),
+    Sequence((Warmup(Constant(0.1), 10, 0.1), Constant(0.1), LinearLR(0.1, 20)), (20, 80)),
+    Sequence((StepLR(0.1, 20, 0.5), Warmup(CosineAnnealingLR(0.1, 40), 10, 0.1)), (50,)),
+]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw_torch_fused"])
+@pytest.mark.parametrize("schedule", [*PLAIN, *COMPOSED], ids=str)
+def test_torch_agrees_with_the_closed_form_at_every_update(schedule, optimizer):
+    result = step_through_torch(schedule, UPDATES, optimizer=optimizer)
+    assert result.closed_form_error < 1e-12
+    assert result.optimizer == {"sgd": "SGD"}.get(optimizer, "AdamW")
+    np.testing.assert_array_equal(result.steps, np.arange(UPDATES))
+    np.testing.assert_allclose(result.lr, schedule.lr_at(result.steps), rtol=0, atol=1e-12 * schedule.peak_lr)
+
+
+def test_a_warmup_from_zero_starts_at_the_least_factor_torch_takes():
+    result = step_through_torch(Warmup(CosineAnnealingLR(0.1, 100), 20), UPDATES)
+    assert 0.0 < result.closed_form_error <= 1.001e-8
+
+
+def test_the_error_is_that_of_the_whole_record_in_units_of_the_peak():
+    off = Stepped(CosineAnnealingLR(0.1, 20), 5, "epoch", first_update=12)  # torch's tick is 0 before update 12
+    result = step_through_torch(off, UPDATES)
+    assert result.closed_form_error == pytest.approx(np.max(np.abs(off.lr_at(result.steps) - result.lr)) / 0.1)
+    assert result.closed_form_error > 0.01
+
+
+def test_a_warmup_of_a_broken_number_of_updates_turns_at_the_next_whole_one():
+    result = step_through_torch(Warmup(CosineAnnealingLR(0.1, 10_000), 10.5, 0.1), 100)
+    assert int(np.argmax(result.lr)) == 11
+    assert result.closed_form_error < 1e-5
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW", "rmsprop"])
+def test_one_cycle_moves_the_momentum_against_the_learning_rate(optimizer):
+    result = step_through_torch(OneCycleLR(0.1, UPDATES), UPDATES, optimizer=optimizer)
+    assert result.momentum is not None
+    assert result.momentum[0] == pytest.approx(0.95)
+    assert int(np.argmin(result.momentum)) == int(np.argmax(result.lr))
+    assert result.momentum.min() == pytest.approx(0.85)
+
+
+def test_an_optimizer_without_momentum_is_stepped_without_cycling_it():
+    result = step_through_torch(OneCycleLR(0.1, UPDATES), UPDATES, optimizer="Adagrad")
+    assert result.optimizer == "Adagrad"
+    assert result.momentum is None
+    assert result.closed_form_error < 1e-12
+
+
+def test_momentum_is_not_reported_where_the_schedule_leaves_it_alone():
+    assert step_through_torch(StepLR(0.1, 30), UPDATES, optimizer="SGD").momentum is None
+
+
+def test_one_cycle_ends_where_torch_refuses_to_go_on():
+    result = step_through_torch(OneCycleLR(0.1, 60), UPDATES)
+    assert len(result.steps) == 61
+    assert "the first 61 of 120 updates" in result.optimizer
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Unknown((0.0, 50.0, 100.0), (0.1, 0.2, 0.05)),
+        Warmup(LinearLR(0.1, 80, 0.0, 1.0), 10),
+        Stepped(Stepped(StepLR(0.1, 3), 2), 5),
+    ],
+    ids=str,
+)
+def test_a_shape_torch_has_no_class_for_says_that_a_lambda_stood_in(schedule):
+    result = step_through_torch(schedule, UPDATES)
+    assert "LambdaLR" in result.optimizer
+    assert result.closed_form_error < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, "SGD"),
+        ("adamw_bnb_8bit", "AdamW"),
+        ("torch.optim.Adam", "Adam"),
+        ("NAdam", "NAdam"),
+        ("momentum", "SGD"),
+        ("lamb", "AdamW"),
+        ("Muon", "SGD"),
+    ],
+)
+def test_the_optimizer_is_found_by_any_of_its_names(name, expected):
+    assert step_through_torch(Constant(0.1), 3, optimizer=name).optimizer == expected
+
+
+def test_a_long_replay_is_thinned_and_keeps_both_sides_of_its_jumps():
+    schedule = MultiStepLR(0.1, (3_333, 7_777))
+    result = step_through_torch(schedule, 10_000)
+    assert len(result.steps) < replay.MAX_RECORDED + 2 * 200 + 1
+    assert {0.0, 3_332.0, 3_333.0, 7_776.0, 7_777.0, 9_999.0} <= set(result.steps.tolist())
+    np.testing.assert_allclose(result.lr, schedule.lr_at(result.steps))
+
+
+def test_the_error_of_a_thinned_replay_counts_the_updates_left_out(monkeypatch):
+    monkeypatch.setattr(replay, "MAX_RECORDED", 3)
+    monkeypatch.setattr(replay, "_JUMPS", 1)
+    result = step_through_torch(Stepped(CosineAnnealingLR(0.1, 20), 5, "epoch", first_update=12), UPDATES)
+    assert len(result.steps) <= 5
+    assert result.closed_form_error > 0.01
+
+
+def test_a_run_longer_than_the_bound_is_stepped_to_the_bound_and_says_so(monkeypatch):
+    monkeypatch.setattr(replay, "MAX_STEPPED", 50)
+    result = step_through_torch(CosineAnnealingLR(0.1, 1_000), 1_000)
+    assert result.steps[-1] == 49
+    assert "the first 50 of 1000 updates (a replay stops at 50)" in result.optimizer
+
+
+def test_torch_is_not_heard_to_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        step_through_torch(Stepped(Warmup(CosineAnnealingLR(0.1, 200), 5), first_tick=50), 20)
+
+
+def test_without_torch_the_error_says_how_to_get_it(monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *rest, **more):
+        if name == "torch":
+            raise ImportError("No module named 'torch'")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(MissingExtraError) as caught:
+        step_through_torch(Constant(0.1), 3)
+    assert "lrdoctor[sim]" in str(caught.value.hint)
+
+
+def test_no_updates_are_no_replay():
+    with pytest.raises(ValueError, match="at least one update"):
+        step_through_torch(Constant(0.1), 0)
