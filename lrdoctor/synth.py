@@ -1,7 +1,7 @@
 """Runs made to order: a schedule, what was logged of it, and what was saved. For a rule's cases and for tests.
 
-    spec = synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000, optimizer="SGD")   # cheap: nothing is computed
-    run = spec.build()                                                                  # a Run, as the readers return it
+    spec = synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000, optimizer="SGD")  # cheap: nothing is computed
+    run = spec.build()  # a Run, as the readers return it
 
 A built run goes the same way as a real one: reconstruct, identify, rules.
 """
@@ -122,7 +122,7 @@ def run(
     log_every: int = 1,
     first_step: int = 0,
     log_lr: bool = True,
-    loss: Loss | None = Loss(),  # noqa: B008  # frozen
+    loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
     resume_at: tuple[int, ...] = (),
     checkpoints: tuple[int | Saved, ...] = (),
@@ -135,11 +135,11 @@ def run(
 ) -> RunSpec:
     """A run of `steps` optimizer updates under `schedule`, nothing computed yet.
 
-    `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the log,
-    `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new session
-    continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's length, so that
-    it can be told that it finished (True) or was cut at half (False); None declares nothing. `declared` are further
-    hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
+    `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
+    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new
+    session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
+    length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
+    `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
     """
     if per_epoch is not None:
         schedule, steps_per_epoch = Stepped(schedule, per_epoch, "epoch"), per_epoch

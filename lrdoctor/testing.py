@@ -1,11 +1,14 @@
 """The harness for rule files: do the cases hold, and does the remedy cure what the rule found?
 
-    from lrdoctor.engine import load_rules
-    from lrdoctor.testing import check_rule
+from pathlib import Path
 
-    def test_my_rules():
-        for rule in load_rules([Path("my_rules")]):
-            assert check_rule(rule) == []
+from lrdoctor.engine import load_rules
+from lrdoctor.testing import check_rule
+
+
+def test_my_rules():
+    for rule in load_rules([Path("my_rules")]):
+        assert check_rule(rule) == []
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def _findings(rule: Rule, spec: RunSpec, case: Case) -> tuple[Finding, ...]:
 
 
 def check_rule(rule: Rule) -> list[str]:
-    """What is wrong with a rule, a sentence each: cases that do not hold, remedies that do not cure. Empty: all is well."""
+    """What is wrong with a rule: cases that do not hold, remedies that do not cure; a sentence each, or nothing."""
     return [*_shape_problems(rule), *(problem for case in rule.cases for problem in _case_problems(rule, case))]
 
 

@@ -87,9 +87,9 @@ def lr_not_observable(
 def _nothing_logged(run: Run) -> tuple[str, int]:
     saved = len(run.checkpoints)
     if not run.series:
-        return f"There is no log, only {saved} checkpoint{'s' * (saved != 1)}.", 0
+        return f"Nothing was logged; there are {saved} checkpoints.", 0
     searched = f"None of the {len({series.tag for series in run.series})} logged series is a learning rate"
-    return f"{searched}; {saved} checkpoint{'s' * (saved != 1)} beside them." if saved else f"{searched}.", 0
+    return f"{searched}; there are {saved} checkpoints.", 0
 
 
 def _too_sparse(
@@ -103,7 +103,7 @@ def _too_sparse(
     if explained and points >= ENOUGH_TO_EXPLAIN:
         return None
     unit = "epochs" if trajectory.step_unit == "epoch" else "steps"
-    return f"The learning rate was logged {points} times in {trajectory.steps} {unit}.", points
+    return f"The learning rate has {points} logged points in {trajectory.steps} {unit}.", points
 
 
 def _code(run: Run) -> str:

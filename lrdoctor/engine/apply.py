@@ -1,4 +1,4 @@
-"""Rules and evidence -> findings: ask each rule that applies, fill in what the engine knows, mark what others explain."""
+"""Rules and evidence -> findings: ask each rule that applies, complete what it says, mark what others explain."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _explained(findings: Iterable[Finding], rules: Sequence[Rule]) -> Iterator[F
 
 
 def options_of(rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The rule's options with `given` in place of defaults. SettingsError for an unknown name or a value of another kind."""
+    """The rule's options, `given` in place of defaults. SettingsError for an unknown name or a value of a wrong kind."""
     for name, value in given.items():
         if name not in rule.options:
             raise _unknown_option(rule, name)

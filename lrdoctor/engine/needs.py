@@ -31,7 +31,7 @@ def _fit(evidence: Evidence) -> Fit | None:
 
 
 def _schedule(family: type[Schedule]) -> Callable[[Evidence], Schedule | None]:
-    """The lead fit's main schedule where it is of that family; plain `Schedule` takes any family that was recognised."""
+    """The lead fit's main schedule where it is of that family; plain `Schedule` takes any that was recognised."""
 
     def find(evidence: Evidence) -> Schedule | None:
         fit = _fit(evidence)

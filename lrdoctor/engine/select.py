@@ -10,7 +10,7 @@ from lrdoctor.errors import UnknownRuleError
 
 
 def select_rules(rules: Sequence[Rule], select: Iterable[str] = (), ignore: Iterable[str] = ()) -> tuple[Rule, ...]:
-    """The rules that `select` names (all, where it is empty) without those `ignore` names. UnknownRuleError for neither."""
+    """The rules that `select` names (all, where empty) without those `ignore` names. UnknownRuleError for neither."""
     wanted = [_matching(rules, item) for item in select]
     unwanted = {rule.code for item in ignore for rule in _matching(rules, item)}
     chosen = {rule.code for group in wanted for rule in group} if wanted else {rule.code for rule in rules}

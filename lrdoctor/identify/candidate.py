@@ -16,7 +16,9 @@ UNROUND = 8.0
 """Description length of a number that no short decimal reproduces."""
 
 _WARMUP_COST = 1.5
-_SHIFT_COST = 0.75
+SHIFT_COST = 0.75
+"""Description length of each tick that the clock is off."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def make_candidate(
     """A candidate whose main schedule was described by `numbers` (defaults and zeros cost nothing: leave them out)."""
     described = [number for number in numbers if number not in (0.0, 1.0)]
     whole, warmup = main, None
-    cost = extra_cost + sum(map(digits, described)) + _SHIFT_COST * abs(shift)
+    cost = extra_cost + sum(map(digits, described)) + SHIFT_COST * abs(shift)
     cost += 0.0 if float(shift).is_integer() else UNROUND
     free = len(described)
     if warmup_steps > 0:

@@ -55,7 +55,7 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
         solved += _solve(model, thin)
     ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), one.problem.model.cost))
     exact = [one for one in ranked if one.misfit <= NEARLY]
-    for one in exact[:2] or ranked[:1]:
+    for one in exact[:2] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
         yield candidate_of(one.problem, simplify(one.problem, one.numbers))
 
 
@@ -65,10 +65,11 @@ def _solve(model: Model, thin: Stretch) -> list[Solved]:
     for shift in SHIFTS:
         problem = Problem(model, thin, shift)
         for guess in _peak_guesses(thin, shift):
-            numbers = fit(problem, guess)
-            solved.append(Solved(problem, numbers, problem.misfit(numbers)))
+            solved.append(Solved.of(problem, guess))
             if solved[-1].misfit <= 1.0:
                 return solved
+        if not any(one.near for one in solved):
+            break
     return solved
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.candidate import SHIFT_COST, Candidate, digits, make_candidate, rounded
 from lrdoctor.identify.models import MODELS, Model, Numbers
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
@@ -18,6 +18,8 @@ SHIFTS = (0.0, 1.0, -1.0)
 SIMPLIFIED = 6
 """So many of the best fits are worked out to their shortest statement."""
 
+_NEAR_SHIFT = 0.01  # of the peak
+_USUAL_SLACK = 1.5  # ticks; see Stretch.slack
 _SHORT = 3  # digits: what a person writes a peak LR with
 _STARTS_BELOW = 0.999  # of the peak: a first point this low is a warmup's
 
@@ -30,19 +32,33 @@ class Solved:
     numbers: Numbers
     misfit: float
 
+    @classmethod
+    def of(cls, problem: Problem, start: Numbers) -> Solved:
+        """Fitted from `start`."""
+        numbers = fit(problem, start)
+        return cls(problem, numbers, problem.misfit(numbers))
+
+    @property
+    def near(self) -> bool:
+        """Whether a shift of the clock by one tick could make it exact: that moves a curve by a few parts of its span."""
+        stretch = self.problem.stretch
+        return self.problem.error(self.numbers) < _NEAR_SHIFT + 4.0 / max(stretch.last - float(stretch.t[0]), 1.0)
+
 
 def smooth_candidates(stretch: Stretch, models: tuple[Model, ...] = MODELS) -> Iterator[Candidate]:
     """Readings of the stretch as one smooth decline, behind a warmup where the LR rises at the start."""
     thin = stretch.thin
     if len(thin) < 3 or np.ptp(thin.lr) <= 2 * thin.tol.max():
         return
-    solved = _best(one for model in models for shift in SHIFTS for one in _solve(thin, model, shift))
+    solved = _best(one for model in models for one in _solve_shifts(thin, model))
     if not solved or solved[0].misfit > 1.0:
         solved = _best([*solved, *(one for model in models for one in _solve_clock(thin, model))])
     exact = [one for one in solved if one.misfit <= NEARLY]
-    for one in exact[:SIMPLIFIED] or solved[:2]:
+    near = [one for one in solved[:2] if np.isfinite(one.misfit)]
+    for one in exact[:SIMPLIFIED] or near:
         numbers = simplify(one.problem, one.numbers)
         yield candidate_of(one.problem, numbers)
+        yield from _warmup_begun_before(one.problem, numbers)
         yield from _line_behind_unseen_warmup(one.problem, numbers)
 
 
@@ -57,6 +73,13 @@ def _rough(numbers: Numbers) -> tuple[str, ...]:
     return tuple(f"{value:.5g}" for value in numbers.values())
 
 
+def _solve_shifts(thin: Stretch, model: Model) -> list[Solved]:
+    unshifted = list(_solve(thin, model, SHIFTS[0]))
+    if not any(one.near for one in unshifted):
+        return unshifted
+    return [*unshifted, *(one for shift in SHIFTS[1:] for one in _solve(thin, model, shift))]
+
+
 def _solve(thin: Stretch, model: Model, shift: float) -> Iterator[Solved]:
     """Fits from each first guess; where the LR rises at the start, of a warmup and what follows together."""
     rises = thin.top > 0 and thin.lr[0] < _STARTS_BELOW * thin.peak
@@ -67,8 +90,7 @@ def _solve(thin: Stretch, model: Model, shift: float) -> Iterator[Solved]:
     problem = Problem(model, thin, shift)
     for guess in model.guesses(main):
         numbers = {**_ramp(thin, start), **guess} if rises else guess
-        found = fit(problem, numbers)
-        yield Solved(problem, found, problem.misfit(found))
+        yield Solved.of(problem, numbers)
 
 
 def _moved(stretch: Stretch, start: float) -> Stretch:
@@ -89,12 +111,12 @@ def _solve_clock(thin: Stretch, model: Model) -> Iterator[Solved]:
         for guess in model.guesses(rest) if len(rest) > 3 else ():
             if "log_rate" in guess:  # an exponential's clock cannot be told from its values
                 continue
-            found = fit(problem, {"shift": -0.5 * float(rest.t[0]), **guess})
-            misfit = problem.misfit(found)
-            if skipped == 0 and -1.5 <= found["shift"] <= rest.slack:
-                yield Solved(Problem(model, thin), found, misfit)
-            elif misfit <= NEARLY and 0.0 < -found["shift"] <= rest.t[0]:
-                yield _unseen_warmup(Problem(model, thin), found)
+            found = Solved.of(problem, {"shift": -0.5 * float(rest.t[0]), **guess})
+            shift = found.numbers["shift"]
+            if skipped == 0 and -1.5 <= shift <= rest.slack:
+                yield found
+            elif found.misfit <= NEARLY and 0.0 < -shift <= rest.t[0]:
+                yield _unseen_warmup(Problem(model, thin), found.numbers)
 
 
 def _unseen_warmup(problem: Problem, numbers: Numbers) -> Solved:
@@ -104,8 +126,7 @@ def _unseen_warmup(problem: Problem, numbers: Numbers) -> Solved:
     part = min(float(thin.t[0]) / steps, 1.0)
     factor = (float(thin.lr[0]) / numbers["lr"] - part) / (1.0 - part) if part < 1.0 else 0.0
     rest = {name: value for name, value in numbers.items() if name != "shift"}
-    found = fit(problem, {"warmup_steps": steps, "start_factor": max(factor, 0.0), **rest})
-    return Solved(problem, found, problem.misfit(found))
+    return Solved.of(problem, {"warmup_steps": steps, "start_factor": max(factor, 0.0), **rest})
 
 
 def _line_behind_unseen_warmup(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
@@ -121,6 +142,21 @@ def _line_behind_unseen_warmup(problem: Problem, numbers: Numbers) -> Iterator[C
             whole = {**known, "warmup_steps": float(round(steps)), "start_factor": 0.0}
             if problem.misfit(whole) <= 1.0:
                 yield candidate_of(problem, whole, (f"the warmup of {round(steps)} ticks, which was not logged",))
+
+
+def _warmup_begun_before(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
+    """A warmup that was under way at the first logged point after a gap: the same line, begun at zero within the gap."""
+    factor, slack = numbers.get("start_factor", 0.0), problem.stretch.slack
+    if not factor > 0 or slack <= _USUAL_SLACK:
+        return
+    steps = numbers["warmup_steps"]
+    ahead = round(factor * steps / (1.0 - factor))
+    if 0 < ahead <= slack:
+        clock = Problem(problem.model, problem.stretch, problem.shift + ahead)
+        whole = {**numbers, "warmup_steps": steps + ahead, "start_factor": 0.0}
+        if clock.misfit(whole) <= 1.0:
+            found = candidate_of(clock, whole)
+            yield replace(found, cost=found.cost - SHIFT_COST * ahead)
 
 
 def candidate_of(problem: Problem, numbers: Numbers, assumed: tuple[str, ...] = ()) -> Candidate:

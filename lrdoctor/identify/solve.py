@@ -15,7 +15,8 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import Warmup
 
 NEARLY = 50.0  # a fit this many roundings off may still become exact once its numbers are rounded
-_MAX_EVALUATIONS = 400
+_FIRST_EVALUATIONS, _MAX_EVALUATIONS = 60, 400
+_HOPEFUL = 0.02  # of the peak: a fit that is further off after the first evaluations is not refined
 _GAMMA = "log_rate"
 
 
@@ -39,12 +40,17 @@ class Problem:
         lead = numbers.get("shift", self.shift)
         return self.whole(numbers).lr_at(self.stretch.t + lead) - self.stretch.lr
 
+    def error(self, numbers: Mapping[str, float]) -> float:
+        """The largest |fitted - logged| / peak; inf where no schedule can be made of the numbers."""
+        return self._worst(numbers, self.stretch.peak)
+
     def misfit(self, numbers: Mapping[str, float]) -> float:
         """The largest residual in roundings of the log; inf where the numbers are no schedule a person would write."""
-        if not _plausible(numbers):
-            return float("inf")
+        return self._worst(numbers, self.stretch.tol) if _plausible(numbers) else float("inf")
+
+    def _worst(self, numbers: Mapping[str, float], unit: FloatArray | float) -> float:
         try:
-            worst = float(np.max(np.abs(self.residual(numbers)) / self.stretch.tol))
+            worst = float(np.max(np.abs(self.residual(numbers)) / unit))
         except (ValueError, ArithmeticError):
             return float("inf")
         return worst if np.isfinite(worst) else float("inf")
@@ -91,7 +97,7 @@ def fit(problem: Problem, start: Mapping[str, float]) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """A number as the solver sees it: of order one; ticks and factors by their logarithm, so that they stay positive."""
+    """A number as the solver sees it: of order one; ticks and factors by their logarithm, so they stay positive."""
 
     unit: float
     logarithmic: bool = False

@@ -34,7 +34,8 @@ def _pair_table() -> UIntArray:
     """As the byte table, for two bytes at a time."""
     table, pairs = _byte_table(), np.arange(1 << 16, dtype=np.uint32)
     once = table[pairs & 0xFF] ^ (pairs >> 8)
-    return table[once & 0xFF] ^ (once >> 8)
+    twice: UIntArray = table[once & 0xFF] ^ (once >> 8)
+    return twice
 
 
 def masked_crc(data: bytes) -> int:
@@ -48,7 +49,7 @@ def masked_crc(data: bytes) -> int:
 def masked_crcs(rows: npt.NDArray[np.uint8]) -> UIntArray:
     """The masked checksum of each row of an (n, length) array, as (n,)."""
     pairs, table = _pair_table(), _byte_table()
-    crc = np.full(len(rows), 0xFFFFFFFF, dtype=np.uint32)
+    crc: UIntArray = np.full(len(rows), 0xFFFFFFFF, dtype=np.uint32)
     even = rows.shape[1] // 2 * 2
     words = np.ascontiguousarray(np.ascontiguousarray(rows[:, :even]).view("<u2").T)
     for word in words:
@@ -56,4 +57,5 @@ def masked_crcs(rows: npt.NDArray[np.uint8]) -> UIntArray:
     if even < rows.shape[1]:
         crc = table[(crc ^ rows[:, even]) & 0xFF] ^ (crc >> 8)
     crc ^= np.uint32(0xFFFFFFFF)
-    return ((crc >> 15) | (crc << 17)) + np.uint32(_MASK_DELTA)
+    masked: UIntArray = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)
+    return masked

@@ -1,4 +1,4 @@
-"""Tables with a header (CSV, TSV, semicolons) -> series: Lightning, Ultralytics, timm, Keras, SB3, W&B exports, flair."""
+"""Tables with a header (CSV, TSV) -> series: Lightning, Ultralytics, timm, Keras, SB3, flair, W&B exports."""
 
 from __future__ import annotations
 
@@ -38,21 +38,23 @@ def sniff(path: str, head: bytes) -> bool:
         table = list(csv.reader(beginning, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
         return False
-    is_table = path.lower().endswith(_TABLE_SUFFIXES)
-    return _is_header(table[0], is_table) and (_are_numbers(table[1:]) if table[1:] else is_table)
+    names, rows = table[0], table[1:]
+    trusted = path.lower().endswith(_TABLE_SUFFIXES) and bool(rows)
+    return _is_header(names, trusted) and _are_numbers(rows)
 
 
 def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=header.count)
 
 
-def _is_header(cells: Sequence[str], is_table: bool) -> bool:
+def _is_header(cells: Sequence[str], trusted: bool) -> bool:
+    """Words only: a counter or something measured; both of them where neither the file's name nor rows vouch for it."""
     names = [cell.strip() for cell in cells]
-    if len(names) < (1 if is_table else 2) or any(_number(name) is not None for name in names if name):
+    if any(map(_is_number, names)) or names[0][:1] in ("{", "["):
         return False
-    known = sum(is_axis(name) for name in names)
-    spoken = sum(lr_name(name) is not None or role_of(name) is not None for name in names)
-    return bool(known or spoken) if is_table else bool(known and spoken)
+    counted = any(map(is_axis, names))
+    measured = any(lr_name(name) is not None or role_of(name) is not None for name in names)
+    return counted or measured if trusted else counted and measured
 
 
 def _are_numbers(rows: Sequence[Sequence[str]]) -> bool:

@@ -13,7 +13,7 @@ HEAD_BYTES = 1 << 16  # a table's header and a JSON log's first line can be long
 
 
 class Reader(Protocol):
-    """What every log reader module offers. `sniff` never raises; `read` raises `ReadError` only where nothing is usable."""
+    """What every log reader module offers. `sniff` never raises, `read` only `ReadError`: where nothing is usable."""
 
     @property
     def KIND(self) -> str: ...  # noqa: N802

@@ -84,7 +84,8 @@ class _Layout:
         for place, (mask, pattern) in enumerate(zip(self.mask, self.pattern, strict=True)):
             if mask:
                 differing |= (words[:, place] & mask) ^ pattern
-        return differing == 0
+        same: npt.NDArray[np.bool_] = differing == 0
+        return same
 
     def points(self, rows: Bytes, origins: IntArray) -> Iterator[Points]:
         steps, walls = self._steps(rows), self._walls(rows)

@@ -35,7 +35,8 @@ _CONTENT_CODES = {
     1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 5: "<i2", 6: "|i1", 9: "<i8", 10: "|u1", 14: "bf16",
     17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8",
 }  # fmt: skip
-_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _INT64_VAL, _BOOL_VAL, _HALF_VAL, _UINT32_VAL, _UINT64_VAL = 5, 6, 7, 10, 11, 13, 16, 17
+_FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _INT64_VAL = 5, 6, 7, 10
+_BOOL_VAL, _HALF_VAL, _UINT32_VAL, _UINT64_VAL = 11, 13, 16, 17
 _FIXED_VALUES = {_FLOAT_VAL: ("<f4", 4), _DOUBLE_VAL: ("<f8", 8)}
 _VARINT_VALUES = frozenset({_INT_VAL, _INT64_VAL, _BOOL_VAL, _HALF_VAL, _UINT32_VAL, _UINT64_VAL})
 _STRUCT = {"<f4": "<f", "<f8": "<d", "<i4": "<i", "|u1": "B", "<i2": "<h", "|i1": "b", "<i8": "<q",

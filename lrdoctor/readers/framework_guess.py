@@ -44,6 +44,10 @@ def _lies_in(pattern: str) -> Callable[[_Evidence], bool]:
     return lambda evidence: compiled.search(evidence[2]) is not None
 
 
+def _both(one: Callable[[_Evidence], bool], other: Callable[[_Evidence], bool]) -> Callable[[_Evidence], bool]:
+    return lambda evidence: one(evidence) and other(evidence)
+
+
 _TESTS: tuple[tuple[str, Callable[[_Evidence], bool]], ...] = (
     ("transformers", _named("trainer_state.json")),
     ("transformers", _named("trainer_log.jsonl")),
@@ -66,7 +70,8 @@ _TESTS: tuple[tuple[str, Callable[[_Evidence], bool]], ...] = (
     ("timm", _named("summary.csv")),
     ("deepspeed", _tagged(r"Train/Samples/.*")),
     ("yolox", _named("train_log.txt")),
-    ("mae", _tagged(r"train_lr", r"(test_acc1|test_loss|train_loss)", r"train_.*")),
+    ("deepspeed", _tagged(r"lr(\[\d+\])?", r"mom(\[\d+\])?")),
+    ("mae", _both(_lies_in(r"log\.txt(\n|$)"), _tagged(r"train_lr", r"(test_acc1|test_loss|train_loss)"))),
     ("keras", _tagged(r"(epoch_loss|epoch_accuracy|epoch_learning_rate|batch_2|keras)")),
     ("keras", _tagged(r"(val_accuracy|accuracy|sparse_categorical_accuracy|val_mae)", r"val_loss", r"loss")),
 )

@@ -59,7 +59,7 @@ class _Builder:
             self._remember(event.anchor, value)
             self._put(value, event.value)
         elif isinstance(event, yaml.AliasEvent):
-            self._put(self._anchors.get(event.anchor), event.anchor)
+            self._put(self._anchors.get(event.anchor or ""), event.anchor or "")
 
     def _begin(self, value: dict[str, object] | list[object], anchor: str | None) -> None:
         if len(self._open) >= MAX_DEPTH:

@@ -82,7 +82,7 @@ def _is_spoken(key: str) -> bool:
 
 
 def series_of(document: object, path: str, kind: str) -> Iterator[Series | Note]:
-    """The series of all tables; a name that two tables use gets the table's in front. `ReadError` where there is none."""
+    """The series of all tables; a name that two tables use gets the table's in front. `ReadError` without a table."""
     found = list(tables(document))
     if not found:
         raise ReadError("The document holds no table with a learning rate or a loss.", where=path)

@@ -262,5 +262,3 @@ def _scalars(here: _Path, value: object) -> Iterator[tuple[_Path, Scalar]]:
 
 def _scalar(value: object) -> Scalar:
     return value if isinstance(value, str | int | float) else None
-
-

@@ -188,8 +188,9 @@ class _Found:
     def complaints(self) -> Iterator[Note]:
         if self.damaged:
             damaged = sorted(self.damaged)
-            message = f"{len(damaged):,} damaged records were left out, the first"
-            yield Note(self.path, message if len(damaged) > 1 else "a damaged record was left out", f"byte {damaged[0]}")
+            several = f"{len(damaged):,} damaged records were left out, the first"
+            message = several if len(damaged) > 1 else "a damaged record was left out"
+            yield Note(self.path, message, f"byte {damaged[0]}")
         if self.refused:
             yield Note(self.path, f"more than {MAX_TAGS:,} tags in one file; the rest was not read")
 

@@ -10,7 +10,7 @@ from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.opening import absent_data, is_text, text_stream
 from lrdoctor.readers.rows import Rows
-from lrdoctor.readers.text_rows import Bar, epoch_alone, printed
+from lrdoctor.readers.text_rows import TOTAL, Bar, epoch_alone, printed
 from lrdoctor.readers.text_segments import plain, segments
 
 KIND = "text"
@@ -71,6 +71,7 @@ class _Log:
             values.setdefault("iter", float(found.bar.at))
         if self.epoch is not None and "epoch" not in map(str.lower, values):
             values["epoch"] = float(self.epoch)
+            values.pop(TOTAL, None)
         lap = self.laps if found.bar is not None and "epoch" not in map(str.lower, values) else None
         self.lines.append((number, values, lap))
 
@@ -86,6 +87,6 @@ class _Log:
         for number, values, lap in self.lines:
             if lap is not None and self.laps:
                 values["epoch"] = float(lap)
-                values.pop("total_steps", None)
+                values.pop(TOTAL, None)
             rows.add(values, number)
         return rows

@@ -20,7 +20,7 @@ _QUALIFIERS = (
 )
 _PAIR = re.compile(
     rf"(?<![\w.])(?P<key>(?:(?:{_QUALIFIERS})[ _])?[A-Za-z_][\w./@-]{{0,60}})['\"]?"
-    rf"(?:\s{{0,4}}[:=]\s{{0,8}}|\s{{1,4}})(?:tensor\()?"
+    rf"(?:\s{{0,4}}[:=]\s{{0,8}}|\s{{1,12}})(?:tensor\()?"
     rf"(?:(?P<list>[\[(](?P<inner>[^\[\]]{{1,2000}}))[\])]|['\"]?(?P<value>{_NUMBER})(?:\s{{0,2}}/\s{{0,6}}(?P<of>\d{{1,12}}))?)",
     re.IGNORECASE,
 )
@@ -34,11 +34,17 @@ _BRACKETS = re.compile(
     re.IGNORECASE,
 )
 # 14%|#4   | 14034/100000 [20:48:36<125:52:47,  5.27s/it, loss=...
-_BAR = re.compile(r"\d{1,3}%\|[^|]{0,300}\|\s{0,12}(?P<at>\d{1,12})/(?P<of>\d{1,12})\s\[(?:[^\],]{0,60},[^\],]{0,20}?(?P<unit>epoch)\b)?")
+_BAR = re.compile(
+    r"(?P<label>\bepochs?\W{0,12})?\d{1,3}%\|[^|]{0,300}\|\s{0,12}(?P<at>\d{1,12})/(?P<of>\d{1,12})\s"
+    r"\[(?:[^\],]{0,60},[^\],]{0,20}?\b(?P<epochs>epochs?)\b)?",
+    re.IGNORECASE,
+)
 # 100/1563 [=>......] - ETA: 1:00 - loss: 2.3
 _KERAS_BAR = re.compile(r"\s{0,8}(?P<at>\d{1,12})/(?P<of>\d{1,12})\s\[?[=>.━╸ ]{3}")
 _EPOCH_ALONE = re.compile(r"\W{0,12}epoch\W{0,4}(\d{1,9})\s{0,3}(?:/|of)\s{0,3}(\d{1,9})\W{0,12}", re.IGNORECASE)
 _MAYBE = re.compile(r"lr|loss|learning.?rate", re.IGNORECASE)
+TOTAL = "total_steps"
+_STEPS = frozenset({"iter", "iteration", "step", "it", "global_step", "update", "train_step"})
 _COUNTERS = frozenset(
     {
         "epoch", "step", "iter", "iteration", "it", "global_step", "global step", "update", "num_updates", "train_step",
@@ -49,10 +55,11 @@ _COUNTERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How far a progress bar is: `at` of `of`."""
+    """How far a progress bar is: `at` of `of`; `epochs` where it counts those."""
 
     at: int
     of: int
+    epochs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +84,29 @@ def printed(text: str) -> Printed | None:
     if _MAYBE.search(text) is None:
         return None
     counters = dict(_bracketed(text))
+    totals: dict[str, int] = {}
     measured: dict[str, float] = {}
     for key, values, of in _pairs(text):
-        if key.lower() in _COUNTERS:
-            counters.setdefault(key, values[0])
-            if of and key.lower() in ("iter", "step", "it") and "epoch" not in map(str.lower, counters):
-                measured.setdefault("total_steps", float(of))
-        elif _has_meaning(key):
+        if _has_meaning(key):
             measured.update(_by_group(key, values))
+        elif key.lower() in _COUNTERS and key.lower() not in map(str.lower, counters):
+            counters[key] = values[0]
+            totals.update({key.lower(): of} if of else {})
     bar = _bar(text)
-    if not any(_is_telling(name) for name in measured):
+    if bar is not None and bar.epochs:
+        counters, bar = {"epoch": float(bar.at), **counters}, None
+    if not any(map(_is_telling, measured)) or not (counters or bar or _has_both(measured)):
         return None
-    if not (counters or bar) and not _has_both(measured):
-        return None
-    if bar is not None and _BAR.search(text) and "epoch" not in map(str.lower, counters):
-        measured.setdefault("total_steps", float(bar.of))
+    measured.update(_total(counters, totals, bar))
     return Printed({**counters, **_by_mode(text, measured)}, bar)
+
+
+def _total(counters: dict[str, float], totals: dict[str, int], bar: Bar | None) -> dict[str, float]:
+    """How many steps the line says there will be; beside an epoch, a total is that of the epoch."""
+    if any(name.lower() == "epoch" for name in counters):
+        return {}
+    total = next((of for name, of in totals.items() if name in _STEPS), bar.of if bar else None)
+    return {} if total is None else {TOTAL: float(total)}
 
 
 def _pairs(text: str) -> Iterator[tuple[str, list[float], int | None]]:
@@ -107,7 +121,9 @@ def _pairs(text: str) -> Iterator[tuple[str, list[float], int | None]]:
             if values:
                 yield found["key"], values, None
         else:
-            yield found["key"], [float(found["value"])], int(found["of"]) if found["of"] else None
+            share = text[found.end("value") : found.end("value") + 1] == "%" and found["key"].lower() in _COUNTERS
+            if not share:
+                yield found["key"], [float(found["value"])], int(found["of"]) if found["of"] else None
 
 
 def _bracketed(text: str) -> Iterator[tuple[str, float]]:
@@ -118,8 +134,11 @@ def _bracketed(text: str) -> Iterator[tuple[str, float]]:
 
 
 def _bar(text: str) -> Bar | None:
-    found = _BAR.search(text) or _KERAS_BAR.match(text)
-    return Bar(int(found["at"]), int(found["of"])) if found else None
+    found = _BAR.search(text)
+    if found is not None:
+        return Bar(int(found["at"]), int(found["of"]), bool(found["label"] or found["epochs"]))
+    keras = _KERAS_BAR.match(text)
+    return Bar(int(keras["at"]), int(keras["of"])) if keras else None
 
 
 def _has_meaning(key: str) -> bool:

@@ -49,7 +49,8 @@ class Frames:
 
     def _batch(self) -> Batch:
         data, size, known = self.data, self.size, self._known
-        starts, lengths = [], []
+        starts: list[int] = []
+        lengths: list[int] = []
         at = self.at
         while at < size and len(starts) < _BATCH:
             header = data[at : at + HEADER_BYTES]

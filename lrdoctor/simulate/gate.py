@@ -83,8 +83,8 @@ def _refuse_length(trajectory: Trajectory) -> str | None:
     if trajectory.steps > FIRST_UPDATE:
         return None
     return (
-        f"the run has {trajectory.steps} updates, and the loss law holds from update {FIRST_UPDATE} on; a run this short "
-        "is best repeated with the fix"
+        f"the run has {trajectory.steps} updates, and the loss law holds from update {FIRST_UPDATE} on; a run this "
+        "short is best repeated with the fix"
     )
 
 
