@@ -208,8 +208,8 @@ def _state(schedule: Schedule, step: float) -> SchedulerState | None:
     """The state_dict of the torch scheduler behind `schedule` after `step` steps; None where there would be none."""
     if isinstance(schedule, Stepped):
         return _state(schedule.schedule, float(schedule.ticks([step])[0]))
-    if isinstance(schedule, Sequence):  # a clock that started over: the state of the scheduler in force
-        begun = [start for start in (0.0, *schedule.milestones) if start <= step]
+    if isinstance(schedule, Sequence):  # a clock that started over: the state of the scheduler that made these steps
+        begun = [0.0, *(start for start in schedule.milestones if start < step)]
         return _state(schedule.parts[len(begun) - 1], step - begun[-1])
     if isinstance(schedule, Constant | Unknown):
         return None

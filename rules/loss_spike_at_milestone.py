@@ -40,6 +40,7 @@ import numpy.typing as npt
 from lrdoctor import (
     Case,
     CosineAnnealingLR,
+    ExponentialLR,
     Finding,
     Fit,
     Identification,
@@ -108,7 +109,7 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
-    stepwise = [fit for fit in _fits(identification) if isinstance(fit.schedule, StepLR | MultiStepLR)]
+    stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
     if not marks or len(loss) < 4 * EPOCH_POINTS:
         return
@@ -123,6 +124,12 @@ def loss_spike_at_milestone(
 
 def _fits(identification: Identification) -> tuple[Fit, ...]:
     return identification.lead.fits if identification.lead is not None else ()
+
+
+def _is_stepwise(fit: Fit) -> bool:
+    """Constant between its drops. An exponential decay once an epoch is a staircase, too."""
+    staircase = isinstance(fit.schedule, ExponentialLR) and fit.stepped == "epoch"
+    return staircase or isinstance(fit.schedule, StepLR | MultiStepLR)
 
 
 def _milestones(trajectory: Trajectory, fit: Fit) -> list[float]:

@@ -241,5 +241,5 @@ def _remedy(fit: Fit, factor: float, wanted: float) -> Remedy:
     return Remedy(
         f"Start a search at a peak learning rate of {wanted:.3g}.",
         schedule,
-        f"# build the optimizer with lr={wanted:.6g}; the schedule keeps its shape\nscheduler = {schedule.torch_code()}",
+        f"# build the optimizer with lr={wanted:.6g}\nscheduler = {schedule.torch_code()}",
     )

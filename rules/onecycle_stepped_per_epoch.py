@@ -30,6 +30,7 @@ and logged once an epoch, and a run that was stopped before its cycle was over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -43,15 +44,22 @@ from lrdoctor import (
     OneCycleLR,
     Remedy,
     SchedulerState,
+    Stepped,
     Trajectory,
     rule,
     synth,
 )
 
 HORIZON_TOLERANCE = 0.02
-"""How far total_steps may be from the number of updates: loaders drop a last batch, plans round (chosen by us)."""
-PCT_STARTS = (0.05, 0.6)
-"""Where pct_start was only assumed, what it may be for total_steps to be the number of updates (chosen by us)."""
+"""How far total_steps may be from the planned updates: loaders drop a last batch, plans round (chosen by us)."""
+MADE_TOLERANCE = 0.005
+"""How far it may be from the updates made where nothing states a plan (chosen by us)."""
+USUAL_PCT_START = 0.3
+"""torch's default."""
+OTHER_PCT_STARTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.4, 0.5)
+PCT_START_RANGE = (0.05, 0.6)
+FEW_UPDATES = 10
+"""With fewer updates an epoch a cycle of epochs that was cut short looks much the same (chosen by us)."""
 ARGUMENTS = ("max_lr", "total_steps", "pct_start", "anneal_strategy", "div_factor", "final_div_factor", "three_phase")
 MANY_EPOCHS = 1000
 """Nobody plans a cycle of this many epochs and stops it within its first sliver (chosen by us)."""
@@ -112,6 +120,16 @@ class Clock:
     def visited(self) -> float:
         return self.ticks / self.total
 
+    @property
+    def rise(self) -> float:
+        """Ticks of the rise: all that the foot of a cycle tells for sure, whatever pct_start is."""
+        return self.cycle.pct_start * self.total
+
+    @property
+    def usual_total(self) -> float:
+        """The length with torch's pct_start, where the log shows no more than the foot; else the length."""
+        return self.rise / USUAL_PCT_START if self.assumed else self.total
+
 
 @rule("LR101", suppresses=("LR303", "LR306", "LR308", "LR405"))
 def onecycle_stepped_per_epoch(
@@ -127,7 +145,7 @@ def onecycle_stepped_per_epoch(
         clock = _clock_of_checkpoints(trajectory, checkpoints or ())
     if clock is None or clock.ticks < epochs or clock.visited >= visited or clock.per_tick < 2:
         return
-    planned = _planned(trajectory, checkpoints or ())
+    planned = _planned(clock, trajectory, checkpoints or ())
     severity = _severity(clock, trajectory, planned)
     if severity is not None:
         yield _finding(clock, trajectory, planned, severity)
@@ -142,11 +160,18 @@ def _clock_of_fit(trajectory: Trajectory, fit: Fit | None) -> Clock | None:
     """The clock as the logged learning rate shows it."""
     if fit is None or not isinstance(fit.schedule, OneCycleLR) or fit.stepped != "epoch":
         return None
-    per_tick = fit.steps_per_tick if trajectory.step_unit != "epoch" else trajectory.steps_per_epoch
-    if not per_tick or per_tick < 2:
-        return None
-    ticks = (fit.last_step - fit.first_step + 1) / fit.steps_per_tick
-    return Clock(fit.schedule, ticks, ticks * per_tick, "in the log", fit.assumed)
+    ticks = math.ceil((fit.last_step - fit.first_step + 1) / fit.steps_per_tick)
+    per_tick = _updates_per_tick(trajectory, fit)
+    return Clock(fit.schedule, ticks, ticks * per_tick, "in the log", fit.assumed) if per_tick else None
+
+
+def _updates_per_tick(trajectory: Trajectory, fit: Fit) -> float | None:
+    """Updates an epoch. A run of known length, logged per epoch, has as many as make the cycle fit it."""
+    if trajectory.step_unit != "epoch":
+        return fit.steps_per_tick
+    if trajectory.steps_per_epoch or not (trajectory.complete and trajectory.planned_steps):
+        return trajectory.steps_per_epoch
+    return fit.schedule.horizon / trajectory.planned_steps if fit.schedule.horizon else None
 
 
 def _clock_of_checkpoints(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> Clock | None:
@@ -175,40 +200,43 @@ def _cycle_of(state: SchedulerState) -> OneCycleLR | None:
     return cycle
 
 
-def _planned(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> float | None:
+def _planned(clock: Clock, trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> float | None:
     """The planned number of updates, where anything states it."""
-    if trajectory.planned_steps and trajectory.step_unit == "update":
-        return float(trajectory.planned_steps)
-    if trajectory.planned_steps and trajectory.step_unit == "epoch" and trajectory.steps_per_epoch:
-        return trajectory.planned_steps * trajectory.steps_per_epoch
+    if trajectory.planned_steps and trajectory.step_unit in ("update", "epoch"):
+        return trajectory.planned_steps * (clock.per_tick if trajectory.step_unit == "epoch" else 1.0)
     return next((float(point.max_steps) for point in checkpoints if point.max_steps), None)
 
 
 def _severity(clock: Clock, trajectory: Trajectory, planned: float | None) -> Literal["error", "warning"] | None:
-    """How sure it is that `total` counts updates, not epochs; None where it may well count epochs."""
+    """How sure it is that the cycle's length counts updates, not epochs; None where it may well count epochs."""
     if planned is not None:
         return "error" if _counts_updates(clock, planned) else None
     made = max(clock.updates, _updates_made(trajectory))
-    if abs(clock.total - made) <= _slack(clock, made):
+    if clock.assumed and clock.per_tick < FEW_UPDATES:
+        return None
+    if abs(clock.usual_total - made) <= max(1.0, MADE_TOLERANCE * made):
         return "error"  # the run made just as many updates as the cycle has ticks
-    never = clock.total > made and clock.total >= MANY_EPOCHS and not clock.assumed
-    return "warning" if never else None
+    never = clock.usual_total > made and clock.usual_total >= MANY_EPOCHS
+    return "warning" if never or _another_pct_start(clock, made) else None
 
 
 def _counts_updates(clock: Clock, planned: float) -> bool:
     """Whether the cycle was built for the `planned` updates (or more of them), and not for as many epochs."""
     planned_epochs = planned / clock.per_tick
-    if abs(clock.total - planned_epochs) <= max(1.0, HORIZON_TOLERANCE * planned_epochs):
+    if abs(clock.usual_total - planned_epochs) <= max(1.0, HORIZON_TOLERANCE * planned_epochs):
         return False
-    if clock.total >= planned - _slack(clock, planned):
+    if clock.usual_total >= planned - max(clock.per_tick, HORIZON_TOLERANCE * planned):
         return True
-    low, high = PCT_STARTS
-    free = any(item.startswith("pct_start") for item in clock.assumed)
-    return free and low <= clock.cycle.pct_start * clock.total / planned <= high
+    low, high = PCT_START_RANGE
+    epochs_at_most = high / clock.per_tick  # what a cycle of the planned epochs could look like
+    return bool(clock.assumed) and max(low, epochs_at_most) <= clock.rise / planned <= high
 
 
-def _slack(clock: Clock, updates: float) -> float:
-    return max(clock.per_tick, HORIZON_TOLERANCE * updates)
+def _another_pct_start(clock: Clock, made: float) -> bool:
+    """Whether the rise fits `made` updates with a plain pct_start, and no whole number of epochs with the usual one."""
+    share, epochs = clock.rise / made, clock.usual_total
+    plain = any(abs(share - usual) <= 0.01 * usual for usual in OTHER_PCT_STARTS)
+    return bool(clock.assumed) and plain and abs(epochs - round(epochs)) > 0.05
 
 
 def _updates_made(trajectory: Trajectory) -> float:
@@ -220,7 +248,7 @@ def _finding(
 ) -> Finding:
     cycle = clock.cycle
     reached = float(cycle.lr_at([max(clock.ticks - 1, 0.0)])[0])
-    total = int(planned or max(clock.updates, _updates_made(trajectory)))
+    total = round(planned or max(clock.updates, _updates_made(trajectory)))
     healthy = replace(cycle, total_steps=total)
     return Finding(
         measured=(
@@ -246,7 +274,9 @@ def _finding(
             "assumed": ", ".join(clock.assumed) or None,
         },
         remedy=Remedy(
-            f"Step the scheduler after every optimizer update: total_steps = {total} of them.", healthy, _code(healthy)
+            f"Step the scheduler after every optimizer update: total_steps = {total} of them.",
+            healthy if trajectory.step_unit != "epoch" else Stepped(healthy, 1.0 / clock.per_tick),
+            _code(healthy),
         ),
         severity=severity,
     )
@@ -256,7 +286,7 @@ def _doubts(clock: Clock, severity: Literal["error", "warning"]) -> str:
     taken = f" Taken on trust: {', '.join(clock.assumed)}." if clock.assumed else ""
     if severity == "error":
         return taken
-    return f"{taken} Nothing states the planned length: this holds unless {clock.total:.0f} epochs were really planned."
+    return f"{taken} Nothing states the planned length: this holds unless the cycle was really built for epochs."
 
 
 def _code(cycle: OneCycleLR) -> str:

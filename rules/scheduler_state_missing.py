@@ -50,6 +50,7 @@ from lrdoctor import (
     Fit,
     Identification,
     LinearLR,
+    MultiStepLR,
     OneCycleLR,
     Remedy,
     Run,
@@ -76,6 +77,8 @@ MAX_GAP = 256
 SCRATCH = 0.5
 """A loss that goes back this far towards its start says the model itself started over (chosen by us)."""
 LOSS_POINTS = 10
+MAX_DROPS = 50
+"""A learning rate that changes more often is no schedule of milestones."""
 MIN_COUNT = 5
 """Counters smaller than this agree by accident (chosen by us)."""
 RECOMPUTING = ("timm", "ultralytics", "torchtune", "fairseq", "mmcv", "openpcdet")
@@ -85,6 +88,7 @@ COSINE, LOWER = CosineAnnealingLR(0.1, T_max=600), CosineAnnealingLR(0.0579, T_m
 CYCLE = OneCycleLR(0.1, total_steps=600)
 WARM = Warmup(LinearLR(1e-3, total_iters=540), 60)
 RESTARTS = CosineAnnealingWarmRestarts(0.1, T_0=300)
+STEPS = StepLR(0.1, step_size=100, gamma=0.5)
 UNSAVED = (synth.Saved(270, scheduler=False),)
 
 
@@ -97,6 +101,8 @@ def _resumed(*parts: Schedule, at: int = 270, **settings: object) -> synth.RunSp
 CASES = (
     Case("OneCycleLR jumps back to the start of its rise", _resumed(CYCLE, CYCLE), fires=True),
     Case("the cosine goes on from its value with its clock at zero", _resumed(COSINE, LOWER), fires=True),
+    Case("StepLR's drops come as late as after the start",
+         _resumed(STEPS, replace(STEPS, lr=0.025), at=250), fires=True),
     Case("warmup and linear decay start over, seen from a checkpoint at the resume",
          _resumed(WARM, WARM, resume_at=(), checkpoints=UNSAVED, declared={"scheduler": "linear"}),
          fires=True, cured=_resumed(WARM, resume_at=(), checkpoints=(270,))),
@@ -106,6 +112,9 @@ CASES = (
     Case("the same without any log of the learning rate",
          _resumed(COSINE, steps=280, resume_at=(), complete=None, log_lr=False, checkpoints=UNSAVED),
          fires=True, cured=_resumed(COSINE, steps=280, resume_at=(), log_lr=False, checkpoints=(270,))),
+    Case("the counters of two checkpoints tell it",
+         _resumed(COSINE, LOWER, resume_at=(), log_lr=False, checkpoints=(270, 600)),
+         fires=True, cured=_resumed(COSINE, resume_at=(), log_lr=False, checkpoints=(270, 600))),
     Case("resumed with everything", _resumed(COSINE, checkpoints=(270, 600))),
     Case("no scheduler saved, yet the schedule went on: it is computed from the step",
          _resumed(COSINE, checkpoints=UNSAVED)),
@@ -119,25 +128,41 @@ CASES = (
     Case("a constant learning rate", _resumed(Constant(0.1), checkpoints=UNSAVED)),
     Case("weights alone are saved",
          _resumed(COSINE, checkpoints=(synth.Saved(270, scheduler=False, optimizer=False),))),
-    Case("StepLR resumed in full", _resumed(StepLR(0.1, step_size=100), at=250, checkpoints=(250, 600))),
+    Case("StepLR resumed in full", _resumed(STEPS, at=250, checkpoints=(250, 600))),
+    Case("lost so near the end that less than 1 % of the peak is at stake",
+         _resumed(COSINE, replace(LOWER, lr=4.37e-4), at=575)),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A stretch that began at `step` and runs `before` anew; `seen` and `planned` are where they differ most."""
+    """The schedule `family` began anew at `step`, which `planned` would not have done.
 
+    `silent` where the learning rate went on from its value. `seen` (T,) was logged at `steps` (T,) since. `sure` where
+    no other plain reading is left.
+    """
+
+    family: str
     step: float
-    before: Fit
     silent: bool
-    seen: float
-    planned: float
-    worst_step: float
-    last_step: float
-    at_resume: tuple[float, float]
+    steps: Array
+    seen: Array
+    planned: Schedule
+    sure: bool = True
+
+    @property
+    def due(self) -> Array:
+        """What the schedule would have given at `steps`."""
+        due: Array = self.planned.lr_at(self.steps)
+        return due
+
+    @property
+    def worst(self) -> int:
+        """The index of the point that is farthest off."""
+        return int(np.argmax(np.abs(self.seen - self.due)))
 
 
-@rule("LR201", suppresses=("LR203", "LR204", "LR306", "LR202"))
+@rule("LR201", suppresses=("LR202", "LR203", "LR204", "LR306"))
 def scheduler_state_missing(
     run: Run,
     trajectory: Trajectory,
@@ -148,41 +173,31 @@ def scheduler_state_missing(
     damage: float = 0.01,
 ) -> Iterator[Finding]:
     saved = checkpoints or ()
-    restarts = list(_restarts(trajectory, identification, tolerance, damage))
+    restarts = [*_restarts(trajectory, identification, tolerance, damage), *_step_restarts(trajectory, saved)]
     for restart in restarts:
-        severity = _severity(restart, restarts, trajectory, saved)
+        severity = _severity(restart, len(restarts), trajectory, saved)
         if severity is not None:
-            yield _restart_finding(restart, trajectory, identification, saved, severity)
+            yield _restart_finding(restart, trajectory, saved, severity)
     if not restarts:
         yield from _counter_findings(trajectory, saved)
         yield from _incomplete_checkpoints(run, trajectory, identification, saved)
 
 
-# --- in the log -------------------------------------------------------------------------------------------------------
+# --- in the log: smooth schedules -------------------------------------------------------------------------------------
 
 
 def _restarts(
     trajectory: Trajectory, identification: Identification, tolerance: float, damage: float
 ) -> Iterator[Restart]:
-    """Stretches of the lead group that run the schedule before them from its beginning."""
+    """Stretches of the lead group that run the schedule before them from its beginning, before it had ended."""
     lead = identification.lead
-    if lead is None or trajectory.lead is None:
-        return
-    begun = 0.0
-    for before, after in pairwise(lead.fits):
+    begun = 0.0  # where the clock of the stretch in hand started; the first may have been logged from later on
+    for before, after in pairwise(lead.fits if lead is not None else ()):
         found = _restart(trajectory, before, after, begun, tolerance, damage)
-        begun = after.first_step if found is None else found.step
-        if found is not None and not _completed(before, found.step, begun_before(before, lead.fits)):
+        over = before.horizon_steps is not None and after.first_step - begun >= COMPLETED * before.horizon_steps
+        if found is not None and not over:
             yield found
-
-
-def begun_before(fit: Fit, fits: tuple[Fit, ...]) -> float:
-    """Where a stretch's clock started: at 0 for the first, which may have been logged from later on."""
-    return 0.0 if fit is fits[0] else fit.first_step
-
-
-def _completed(fit: Fit, step: float, begun: float) -> bool:
-    return fit.horizon_steps is not None and step - begun >= COMPLETED * fit.horizon_steps
+        begun = after.first_step if found is None else found.step
 
 
 def _restart(
@@ -190,41 +205,35 @@ def _restart(
 ) -> Restart | None:
     """`after` as a new start of `before`; None where it is none, or where no harm is visible."""
     group = trajectory.lead
-    assert group is not None
-    here = (group.steps >= after.first_step) & (group.steps <= after.last_step)
+    if group is None or before.family in ("Unknown", "Constant"):
+        return None
+    here, earlier = (group.steps >= after.first_step) & (group.steps <= after.last_step), group.steps < after.first_step
     steps, lrs = group.steps[here], group.lr[here]
-    earlier = group.steps[group.steps < after.first_step]
-    if len(steps) < MIN_POINTS or not len(earlier) or before.family in ("Unknown", "Constant"):
+    if len(steps) < MIN_POINTS or not earlier.any():
         return None
-    peak = float(np.abs(before.whole.lr_at(earlier)).max())
-    going_on = before.whole.lr_at(steps)
-    worst = int(np.argmax(np.abs(lrs - going_on)))
+    due = before.whole.lr_at(steps)
+    peak = float(np.abs(before.whole.lr_at(group.steps[earlier])).max())
     allowed = tolerance * peak + trajectory.lr_quantum
-    if abs(lrs[worst] - going_on[worst]) < max(damage * peak, 3.0 * allowed):
+    if np.abs(lrs - due).max() < max(damage * peak, 3.0 * allowed):
         return None
-    leap = abs(float(lrs[0] - going_on[0])) > LEAP * peak
-    for step in _places(trajectory, earlier[-1], steps[0]):
-        ages = steps - step
-        if _agrees(lrs, _anew(before, begun, ages, None if leap else float(going_on[0]), steps[0] - step), allowed):
-            return Restart(
-                step, before, not leap, float(lrs[worst]), float(going_on[worst]), float(steps[worst]),
-                float(steps[-1]), (float(lrs[0]), float(going_on[0])),
-            )  # fmt: skip
+    silent = abs(float(lrs[0] - due[0])) <= LEAP * peak
+    for step in _places(trajectory, float(group.steps[earlier][-1]), float(steps[0])):
+        anew = _anew(before, begun, steps - step, float(due[0]) if silent else None)
+        if np.all(np.abs(lrs - anew) <= allowed):
+            return Restart(before.family, step, silent, steps, lrs, before.whole)
     return None
 
 
 def _places(trajectory: Trajectory, last: float, first: float) -> list[float]:
-    """Where the new session may have begun: known starts first, then every step between two logged points."""
-    known = [
-        segment.first_step for segment in trajectory.segments if segment.resumed and last < segment.first_step <= first
-    ]
-    gap = np.unique(np.round(np.linspace(last + 1.0, first, min(MAX_GAP, int(max(first - last, 1.0))))))
-    after_step = [first - 1.0, first + 1.0, last]  # logged before or after scheduler.step()
-    return [*known, first, *gap[::-1].tolist(), *after_step]
+    """Where the new session may have begun, between the logged points `last` and `first`: the likely places first."""
+    known = [part.first_step for part in trajectory.segments if part.resumed and last < part.first_step <= first]
+    between = np.unique(np.round(np.linspace(last + 1.0, first, int(min(MAX_GAP, max(first - last, 1.0))))))
+    logged_after_step = [first + 1.0, first - 1.0, last]
+    return [*known, *between[::-1].tolist(), *logged_after_step]
 
 
-def _anew(before: Fit, begun: float, ages: Array, value: float | None, age: float) -> Array:
-    """The schedule from its beginning; scaled to go through `value` at `age` where it went on silently.
+def _anew(before: Fit, begun: float, ages: Array, value: float | None) -> Array:
+    """The schedule from its beginning; where it went on silently, scaled to start at `value`.
 
     torch's recursive schedulers scale the distance to `eta_min` that they find in the optimizer.
     """
@@ -232,26 +241,94 @@ def _anew(before: Fit, begun: float, ages: Array, value: float | None, age: floa
     if value is None:
         return anew
     floor = float(getattr(before.schedule, "eta_min", 0.0))
-    start = float(before.whole.lr_at([begun + max(age, 0.0)])[0])
-    if start - floor <= 0.0:
-        return np.full_like(anew, np.nan)
-    return floor + (anew - floor) * (value - floor) / (start - floor)
+    start = float(anew[0]) - floor
+    return floor + (anew - floor) * (value - floor) / start if start > 0.0 else np.full_like(anew, np.nan)
 
 
-def _agrees(lrs: Array, predicted: Array, allowed: float) -> bool:
-    return bool(np.all(np.abs(lrs - predicted) <= allowed))
+# --- in the log: schedules of steps -----------------------------------------------------------------------------------
+
+
+def _step_restarts(trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> Iterator[Restart]:
+    """Sessions after which the drops of a stepwise schedule come as late as they came after the start of training.
+
+    The learning rate goes on from its value, so a list of odd milestones explains it as well: two drops must agree; or
+    one, where the schedule was a StepLR before or a checkpoint lacks its scheduler.
+    """
+    group, drops = trajectory.lead, _drops(trajectory)
+    if group is None or not drops:
+        return
+    near, begun = _interval(trajectory), 0.0
+    starts = [part.first_step for part in trajectory.segments if part.resumed]
+    for start, end in zip(starts, [*starts[1:], float(group.steps[-1]) + 1.0], strict=True):
+        before = [drop - begun for drop in drops if begun < drop <= start]
+        after = [drop - start for drop in drops if start < drop < end]
+        agreed = _agreed(before, after, end - start, near)
+        regular = len(before) > 1 and _even(before, near)
+        going_on = _even([drop - begun for drop in drops if begun < drop < end], near)
+        if going_on or agreed < (1 if regular or _unsaved_at(trajectory, start, saved) else 2):
+            continue
+        here, sure = group.steps >= start, agreed > 1 or _unsaved_at(trajectory, start, saved)
+        planned = _planned_steps(trajectory, drops[0], before, after)
+        yield Restart("stepwise schedule", start, True, group.steps[here], group.lr[here], planned, sure)
+        begun = start
+
+
+def _drops(trajectory: Trajectory) -> list[float]:
+    """The steps at which a learning rate that is constant in between falls, always by the same factor."""
+    group = trajectory.lead
+    if group is None or len(group.lr) < MIN_POINTS or not np.all(group.lr > 0):
+        return []
+    ratios = group.lr[1:] / group.lr[:-1]
+    at = np.flatnonzero(np.abs(ratios - 1.0) > 1e-3)
+    same = len(at) > 0 and np.allclose(ratios[at], ratios[at[0]], rtol=1e-2) and ratios[at[0]] < 1.0
+    return group.steps[at + 1].tolist() if same and len(at) <= MAX_DROPS else []
+
+
+def _agreed(before: list[float], after: list[float], left: float, near: float) -> int:
+    """How many drops repeat the earlier ones, counted from the new session; 0 as soon as one does not."""
+    expected = [drop for drop in before if drop <= left - near]
+    early = [age for age in after if before and age <= before[-1] + near]
+    same = len(early) == len(expected) and all(abs(a - b) <= near for a, b in zip(early, expected, strict=True))
+    return len(expected) if same else 0
+
+
+def _even(drops: list[float], near: float) -> bool:
+    """Whether they lie on multiples of one step size: then nothing started over."""
+    count = np.arange(1.0, len(drops) + 1.0)
+    size = float(count @ np.asarray(drops)) / float(count @ count) if drops else 0.0
+    return bool(np.all(np.abs(drops - count * size) <= near))
+
+
+def _planned_steps(trajectory: Trajectory, first: float, before: list[float], after: list[float]) -> Schedule:
+    """The schedule without the restart: the drops before it, and those after it at the age they came."""
+    group = trajectory.lead
+    assert group is not None
+    marks = sorted({*before, *(age for age in after if age > before[-1] + 1.0)})
+    at = int(np.searchsorted(group.steps, first))
+    start, gamma = float(group.lr[0]), float(group.lr[at] / group.lr[at - 1])
+    if len(marks) > 1 and _even(marks, _interval(trajectory)):
+        return StepLR(start, round(marks[0]), gamma)
+    return MultiStepLR(start, tuple(round(mark) for mark in marks), gamma)
+
+
+def _unsaved_at(trajectory: Trajectory, start: float, saved: tuple[Checkpoint, ...]) -> bool:
+    point = _saved_at(trajectory, start, saved)
+    return point is not None and _lacks_scheduler(point)
+
+
+# --- how sure, and in words -------------------------------------------------------------------------------------------
 
 
 def _severity(
-    restart: Restart, restarts: list[Restart], trajectory: Trajectory, saved: tuple[Checkpoint, ...]
+    restart: Restart, restarts: int, trajectory: Trajectory, saved: tuple[Checkpoint, ...]
 ) -> Severity | None:
     """Sure where a session or a checkpoint begins there; without either only the loss can say the training went on."""
     scratch = _from_scratch(trajectory, restart.step)
     if scratch:
         return None
     if _session_at(trajectory, restart.step) or _saved_at(trajectory, restart.step, saved) is not None:
-        return "error"
-    return "warning" if scratch is False and len(restarts) == 1 else None
+        return "error" if restart.sure else "warning"
+    return "warning" if scratch is False and restarts == 1 else None
 
 
 def _interval(trajectory: Trajectory) -> float:
@@ -297,50 +374,45 @@ def _from_scratch(trajectory: Trajectory, step: float) -> bool | None:
 
 
 def _restart_finding(
-    restart: Restart,
-    trajectory: Trajectory,
-    identification: Identification,
-    saved: tuple[Checkpoint, ...],
-    severity: Severity,
+    restart: Restart, trajectory: Trajectory, saved: tuple[Checkpoint, ...], severity: Severity
 ) -> Finding:
-    assert identification.lead is not None
-    schedule = identification.lead.fits[0].whole
-    seen, planned = restart.at_resume
     unit = "epoch" if trajectory.step_unit == "epoch" else "step"
-    what = (
-        f"The learning rate went on from {seen:.4g}, but the clock of its {restart.before.family} is back at 0"
+    seen, due, worst = restart.seen, restart.due, restart.worst
+    form = (
+        f"goes on from {seen[0]:.4g} while its clock is back at 0"
         if restart.silent
-        else f"The learning rate jumped from a planned {planned:.4g} to {seen:.4g}, where its {restart.before.family} begins"
+        else f"jumps to {seen[0]:.4g}, where it begins, from a planned {due[0]:.4g}"
     )
     return Finding(
-        measured=f"At {unit} {restart.step:.0f} the schedule starts over. {what}.",
-        expected=f"A resumed schedule continues: {restart.planned:.4g} at {unit} {restart.worst_step:.0f}.",
-        consequence=f"It was {restart.seen:.4g} there.{_cause(restart, trajectory, saved, severity)}",
+        measured=f"At {unit} {restart.step:.0f} the {restart.family} starts over: the learning rate {form}.",
+        expected=f"Continued, it would have been {due[worst]:.4g} at {unit} {restart.steps[worst]:.0f};",
+        consequence=f"the run used {seen[worst]:.4g} there.{_cause(restart, trajectory, saved)}",
         first_step=restart.step,
-        last_step=restart.last_step,
+        last_step=float(restart.steps[-1]),
         evidence={
             "resume_step": restart.step,
             "form": "silent" if restart.silent else "jump",
-            "lr_at_resume": seen,
-            "planned_lr_at_resume": planned,
-            "worst_step": restart.worst_step,
-            "worst_lr": restart.seen,
-            "planned_worst_lr": restart.planned,
+            "lr_at_resume": float(seen[0]),
+            "planned_lr_at_resume": float(due[0]),
+            "worst_step": float(restart.steps[worst]),
+            "worst_lr": float(seen[worst]),
+            "planned_worst_lr": float(due[worst]),
         },
-        remedy=_remedy(schedule),
+        remedy=_remedy(restart.planned),
         severity=severity,
     )
 
 
-def _cause(restart: Restart, trajectory: Trajectory, saved: tuple[Checkpoint, ...], severity: Severity) -> str:
+def _cause(restart: Restart, trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> str:
     point = _saved_at(trajectory, restart.step, saved)
     if point is not None and not point.schedulers:
         return f" The checkpoint {point.path} holds no scheduler."
     if point is not None:
         return f" The checkpoint {point.path} holds the scheduler's state, so it was not loaded."
-    if severity == "error":
-        return " The session that begins there did not load the scheduler's state."
-    return " Nothing logged marks a resume there; the loss says that training went on."
+    if not _session_at(trajectory, restart.step):
+        return " Nothing logged marks a resume there; the loss says that training went on."
+    doubt = "" if restart.sure else ", unless just this milestone was planned"
+    return f" The session that begins there did not load the scheduler's state{doubt}."
 
 
 def _remedy(schedule: Schedule | None) -> Remedy:

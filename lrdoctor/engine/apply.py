@@ -80,7 +80,7 @@ def _explained(findings: Iterable[Finding], rules: Sequence[Rule]) -> Iterator[F
 
 
 def options_of(rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The rule's options, `given` in place of defaults. SettingsError for an unknown name or a value of a wrong kind."""
+    """The rule's options, `given` in place of defaults. SettingsError for an unknown name or a value that cannot be."""
     for name, value in given.items():
         if name not in rule.options:
             raise _unknown_option(rule, name)

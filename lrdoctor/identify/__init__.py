@@ -20,7 +20,7 @@ __all__ = ["identify"]
 
 
 def identify(trajectory: Trajectory, checkpoints: Sequence[Checkpoint] = ()) -> Identification:
-    """The schedule of every parameter group. A schedule that a checkpoint states is tried first, and confirmed or not."""
+    """The schedule of every parameter group. What a checkpoint states is tried first, and confirmed or not."""
     found: list[tuple[GroupTrajectory, GroupIdentification]] = []
     for group in trajectory.groups:
         alike = next((one for one in found if _factor(one[0], group) is not None), None)

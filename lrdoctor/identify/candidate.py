@@ -20,7 +20,6 @@ SHIFT_COST = 0.75
 """Description length of each tick that the clock is off."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """`schedule` is the main schedule, `whole` it with its warmup; both in ticks. `shift` as in `Fit`.
@@ -72,9 +71,15 @@ def make_candidate(
     if warmup_steps > 0:
         whole = Warmup(main, warmup_steps, start_factor, kind)
         warmup = WarmupShape(kind, warmup_steps, start_factor)
-        cost += _WARMUP_COST + digits(warmup_steps) + digits(start_factor)
+        cost += _WARMUP_COST + digits(warmup_steps) + _factor_digits(start_factor, warmup_steps)
         free += 1 + (start_factor != 0.0)
     return Candidate(main, whole, free, cost, shift, warmup, assumed)
+
+
+def _factor_digits(factor: float, steps: float) -> float:
+    """A ramp of k / n or (k + 1) / (n + 1) starts one tick above zero: as usual as one that starts at it."""
+    natural = any(abs(factor * ticks - 1.0) < 1e-6 for ticks in (steps, steps + 1.0))
+    return 1.0 if natural else digits(factor)
 
 
 def digits(value: float, tolerance: float = 1e-7) -> float:
@@ -88,7 +93,7 @@ def digits(value: float, tolerance: float = 1e-7) -> float:
     for count in range(1, 8):
         if abs(rounded(value, count) - value) <= tolerance * value:
             return float(count)
-    parts = (value * whole for whole in (3.0, 6.0, 7.0, 9.0))
+    parts = (value * whole for whole in (3.0, 6.0, 7.0, 9.0, 12.0, 24.0))
     if any(abs(part - round(part)) <= tolerance * part for part in parts if 0.5 < part < 100.0):
         return 3.0
     return UNROUND

@@ -12,6 +12,7 @@ from lrdoctor.identify.candidate import Candidate
 from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
+from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
 from lrdoctor.identify.smooth import smooth_candidates
 from lrdoctor.identify.stretch import Stretch
@@ -25,7 +26,7 @@ ACCEPTED_ERROR = 5e-3
 """A reading that is not exact is accepted up to this |fitted - logged| / peak."""
 
 MIN_POINTS = 3
-_SPARE_POINTS = 2  # an approximate reading needs so many points more than it has numbers
+_POINTS_PER_NUMBER = 3  # an approximate reading needs more than so many points for each number in it
 _CLOSE_COST = 2.0  # another family this close in description length, and as exact, leaves the choice open
 _SAME_COST = 0.75
 _ASSUMED_COST = 0.5
@@ -45,8 +46,8 @@ class Judged:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Smaller is better: exact ones by description length, the others by error, a little by length."""
-        return not self.exact, self.cost if self.exact else math.log(self.error + 1e-12) + 0.1 * self.cost
+        """Smaller is better: exact ones by length; of the others, four more digits must save a factor e of error."""
+        return not self.exact, self.cost if self.exact else math.log(self.error + 1e-9) + 0.25 * self.cost
 
 
 def read_stretch(trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]) -> Fit:
@@ -55,8 +56,12 @@ def read_stretch(trajectory: Trajectory, stretch: Stretch, first: float, checkpo
         return unknown(stretch, first)
     judged = sorted(_judged(trajectory, stretch, first, checkpoints), key=lambda one: one.rank)
     if not judged or not _accepted(judged[0], len(stretch)):
-        return unknown(stretch, first, judged[0].candidate.family if judged else None)
+        return unknown(stretch, first, _nearest(judged))
     return _fit(judged, stretch, first)
+
+
+def _nearest(judged: list[Judged]) -> str | None:
+    return min(judged, key=lambda one: one.error).candidate.family if judged else None
 
 
 def _judged(
@@ -81,6 +86,8 @@ def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterable[
     yield from restart_candidates(points)
     yield from onecycle_candidates(points)
     yield from smooth_candidates(points)
+    yield from overlaid_candidates(points)
+    yield from rise_candidates(points)
 
 
 def _accepted(best: Judged, points: int) -> bool:
@@ -88,12 +95,13 @@ def _accepted(best: Judged, points: int) -> bool:
     count = len(best.clock.points)
     if best.exact:
         return count > best.candidate.free or points > 2 * best.candidate.free
-    return best.error <= ACCEPTED_ERROR and count > best.candidate.free + _SPARE_POINTS
+    return best.error <= ACCEPTED_ERROR and count > _POINTS_PER_NUMBER * best.candidate.free
 
 
 def _fit(judged: list[Judged], stretch: Stretch, first: float) -> Fit:
     best = judged[0]
-    rival = next((one for one in judged if one.candidate.family != best.candidate.family), None)
+    others = [one for one in judged if one.candidate.family != best.candidate.family]
+    rival = min(others, key=lambda one: (not one.exact, one.cost if one.exact else one.error), default=None)
     candidate, clock = best.candidate, best.clock
     return Fit(
         schedule=candidate.schedule,

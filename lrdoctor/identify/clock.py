@@ -19,6 +19,7 @@ _OFFSETS = (
     -1,
 )  # updates by which a log's epochs may be off: the LR is logged before or after the scheduler's step
 _FEWEST_TICKS = 4  # plateaus of one length: fewer may be chance
+_SHORTEST_EPOCH = 16  # updates: shorter plateaus may as well be accumulated gradients, or a log that repeats itself
 _MOST_LOOSE = 0.02  # share of plateaus that may be off by one update: a last batch dropped now and then
 
 
@@ -74,7 +75,7 @@ def _epoch_clocks(stretch: Stretch, per_epoch: float, first: float) -> Iterator[
 
 
 def _one_a_tick(stretch: Stretch, ticks: FloatArray, per_tick: float) -> Stretch:
-    """The first point of each tick; the planned lengths in ticks, and in steps too: the two get mixed up in practice."""
+    """The first point of each tick; planned lengths in ticks, and in steps too: the two get mixed up."""
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ticks)) + 1])
     planned = (*(end / per_tick for end in stretch.planned), *stretch.planned)
     return Stretch(ticks[starts], stretch.lr[starts], stretch.tol[starts], tuple(dict.fromkeys(planned)), stretch.slack)
@@ -93,5 +94,6 @@ def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:
     ticks = np.floor((stretch.t - start) / length + 1e-9)
     if ticks[0] < 0 or start > 0:
         return None
-    assumed = (f"an epoch is {length:g} updates, the length of the plateaus",)
-    return Clock("epoch", length, first + start, _one_a_tick(stretch, ticks, length), True, assumed)
+    unit: Unit | None = "epoch" if length >= _SHORTEST_EPOCH else None
+    assumed = (f"an epoch is {length:g} updates, the length of the plateaus",) if unit else ()
+    return Clock(unit, length, first + start, _one_a_tick(stretch, ticks, length), True, assumed)

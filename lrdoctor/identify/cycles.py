@@ -20,6 +20,7 @@ from lrdoctor.schedules import CosineAnnealingLR, CosineAnnealingWarmRestarts, O
 DEFAULT_DIV, DEFAULT_PCT, DEFAULT_FINAL_DIV = 25.0, 0.3, 1e4  # torch's defaults
 USUAL = {"div_factor": (DEFAULT_DIV,), "final_div_factor": (DEFAULT_FINAL_DIV,), "pct_start": (DEFAULT_PCT,)}
 _FORMS = (("cos", False), ("linear", False), ("cos", True), ("linear", True))
+_OTHER_DIVS = (2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 15.0, 16.0, 20.0, 30.0, 40.0, 50.0, 100.0, 1000.0)
 _MULTIPLIERS = (1, 2, 3)
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
@@ -56,7 +57,8 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
     ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), one.problem.model.cost))
     exact = [one for one in ranked if one.misfit <= NEARLY]
     for one in exact[:2] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
-        yield candidate_of(one.problem, simplify(one.problem, one.numbers))
+        for first in ((), ("total_steps",)):
+            yield candidate_of(one.problem, simplify(one.problem, one.numbers, first))
 
 
 def _solve(model: Model, thin: Stretch) -> list[Solved]:
@@ -84,13 +86,15 @@ def _peak_guesses(thin: Stretch, shift: float) -> Iterator[Numbers]:
     ends = [thin.last + shift + 1.0] if ended else [*thin.planned, *(thin.last * factor for factor in (1.0, 1.5, 3.0))]
     for end in dict.fromkeys(ends):
         share = (at + 1.0) / end
-        if 0.0 < share < 1.0:
+        if not 0.0 < share < 1.0:
+            continue
+        for final in (DEFAULT_FINAL_DIV, max(float(thin.lr[0] / thin.lr[-1]), 1e-3) if thin.lr[-1] > 0 else 1e6):
             yield {
                 "max_lr": thin.peak,
                 "total_steps": end,
                 "pct_start": share,
                 "div_factor": start,
-                "final_div_factor": DEFAULT_FINAL_DIV,
+                "final_div_factor": final,
             }
 
 
@@ -99,13 +103,14 @@ def _foot(thin: Stretch) -> Iterator[Candidate]:
     model = Model("OneCycleLR", partial(_make, "cos", False), _nothing, USUAL, cost=1.5)
     for shift in SHIFTS:
         problem = Problem(model, thin, shift)
-        for numbers in (_own_height(problem), _usual_height(problem)):
-            if numbers is None or problem.misfit(numbers) > NEARLY:
-                continue
+        usual = _usual_height(problem)
+        # A height that the rounding of the log leaves open is no height: then the usual one is assumed.
+        fitting = [usual] if usual and problem.misfit(usual) <= 1.0 else list(_own_heights(problem))
+        for numbers in fitting:
             for stated, assumed in _lengths(problem, numbers):
                 if problem.misfit(stated) <= 1.0:
-                    usual = (f"div_factor = {DEFAULT_DIV:g}",) if stated["div_factor"] == DEFAULT_DIV else ()
-                    yield candidate_of(problem, stated, (*usual, *assumed))
+                    height = (f"div_factor = {DEFAULT_DIV:g}",) if stated["div_factor"] == DEFAULT_DIV else ()
+                    yield candidate_of(problem, stated, (*height, *assumed))
 
 
 def _usual_height(problem: Problem) -> Numbers | None:
@@ -123,20 +128,18 @@ def _usual_height(problem: Problem) -> Numbers | None:
     return fit(fixed, guess)
 
 
-def _own_height(problem: Problem) -> Numbers | None:
-    """The rise with its peak solved for as well: possible once enough of its bend was seen."""
-    usual = _usual_height(problem)
-    if usual is None:
-        return None
-    given = {name: usual[name] for name in ("pct_start", "final_div_factor")}
-    free = Problem(problem.model, problem.stretch, problem.shift, given)
-    numbers = fit(free, usual)
-    if not 1.0 < numbers["div_factor"] < 1e4:
-        return None
-    div = next((short for short in (rounded(numbers["div_factor"], 1), rounded(numbers["div_factor"], 2))), DEFAULT_DIV)
-    tried = fit(Problem(free.model, free.stretch, free.shift, {**given, "div_factor": div}), numbers)
-    # A height that the rounding of the log leaves open is no height: then the usual one is assumed.
-    return tried if div != DEFAULT_DIV and free.misfit(tried) <= 1.0 < free.misfit(usual) else None
+def _own_heights(problem: Problem) -> Iterator[Numbers]:
+    """The rise from each other height a person would write: its bend must have been seen to tell them apart."""
+    thin = problem.stretch
+    for div in _OTHER_DIVS:
+        part = (float(thin.lr[-1]) / float(thin.lr[0]) - 1.0) / (div - 1.0)
+        if 0.0 < part < 1.0:
+            rise = math.pi * (thin.last + problem.shift) / math.acos(1.0 - 2.0 * part)
+            guess = _stated(float(thin.lr[0]) * div, rise, div)
+            given = {name: guess[name] for name in ("pct_start", "div_factor", "final_div_factor")}
+            numbers = fit(Problem(problem.model, thin, problem.shift, given), guess)
+            if problem.misfit(numbers) <= 1.0:
+                yield numbers
 
 
 def _stated(peak: float, rise: float, div: float) -> Numbers:

@@ -68,7 +68,7 @@ def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, Scheduler
 
 
 def stated_schedule(state: SchedulerState, base: float) -> Schedule | None:
-    """The schedule a saved state describes, at that base LR; None for a family without a closed form, or keys missing."""
+    """The schedule a saved state describes, at that base LR; None without a closed form, or with keys missing."""
     try:
         return _build(state, base)
     except (KeyError, TypeError, ValueError):

@@ -24,7 +24,7 @@ FACTORS = frozenset({"div_factor", "final_div_factor"})
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`make` builds the main schedule from its numbers, `guesses` starts the fit, `usual` values cost nothing to state."""
+    """`make` builds the main schedule from its numbers, `guesses` starts the fit, `usual` values cost nothing."""
 
     family: str
     make: Callable[[Mapping[str, float]], Schedule]

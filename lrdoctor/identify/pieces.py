@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrdoctor.identify.choose import read_stretch
+from lrdoctor.identify.choose import read_stretch, unknown
 from lrdoctor.identify.stretch import Stretch, finite_points, tolerance
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.identification import Fit
@@ -15,8 +15,13 @@ from lrdoctor.model.run import Checkpoint
 from lrdoctor.model.trajectory import GroupTrajectory, Trajectory
 
 _FEWEST = 4  # points: a shorter piece is not cut off from its neighbour
+_USUAL = 50  # points that tell how often the LR was logged
 _MAX_CUTS = 24
 _MAX_DEPTH = 2
+_HEAD = 0.1  # share of the steps before the first logged point that make a log one whose head is cut off
+_SHAPELESS = ("LinearLR", "ExponentialLR", "PolynomialLR")  # any part of these looks like another one of them
+_EXTRAPOLATED = 1.25  # times the highest logged LR
+_GOOD = 1e-4  # fit error: a curve this close all along is not looked into for breaks
 _CONTINUES = 3.0  # roundings: so well must the schedule before a restart foretell the points after it
 
 
@@ -26,8 +31,8 @@ def read_group(trajectory: Trajectory, group: GroupTrajectory, checkpoints: Sequ
     if not len(lr):
         return ()
     log = _Log(trajectory, steps, lr, checkpoints)
-    whole = log.read(0, len(steps))
-    if whole.exact:
+    whole = log.read_from_start(len(steps))
+    if whole.exact or (whole.family != "Unknown" and whole.fit_error < _GOOD):
         return (whole,)
     starts = _session_starts(trajectory, steps)
     pieces = log.read_sessions(starts) if starts else log.read_broken(0, len(steps), whole, _MAX_DEPTH)
@@ -59,13 +64,31 @@ class _Log:
 
     def read(self, begin: int, end: int, first: float = 0.0, horizons: tuple[float, ...] = ()) -> Fit:
         """Points `begin` to `end` read on a clock that starts at step `first`."""
+        stretch = self.stretch(begin, end, first, horizons)
+        return read_stretch(self.trajectory, stretch, first, self.checkpoints)
+
+    def stretch(self, begin: int, end: int, first: float, horizons: tuple[float, ...] = ()) -> Stretch:
         left = [planned - first for planned in self.planned if planned > first]
         planned = tuple(dict.fromkeys([*left, *(self.planned if first else ()), *horizons]))
-        gap = float(self.steps[begin] - self.steps[begin - 1]) if begin else 0.0
-        stretch = Stretch(
-            self.steps[begin:end] - first, self.lr[begin:end], self.tol[begin:end], planned, max(1.5, gap)
-        )
-        return read_stretch(self.trajectory, stretch, first, self.checkpoints)
+        gap = self._gap(begin) if begin or first else 0.0
+        here = slice(begin, end)
+        return Stretch(self.steps[here] - first, self.lr[here], self.tol[here], planned, max(1.5, gap))
+
+    def _gap(self, begin: int) -> float:
+        """Steps between the point before `begin` and the one there; the usual distance for the first of all."""
+        if begin:
+            return float(self.steps[begin] - self.steps[begin - 1])
+        return float(np.median(np.diff(self.steps[:_USUAL]))) if len(self.steps) > 1 else 0.0
+
+    def read_from_start(self, end: int) -> Fit:
+        """The points from the first on; where the log's head is cut off, no peak far above what was seen is read."""
+        fit = self.read(0, end)
+        seen = float(self.lr[:end].max())
+        far = fit.family in _SHAPELESS and fit.peak_lr > _EXTRAPOLATED * seen
+        if self.steps[0] < _HEAD * self.steps[end - 1] or not far:
+            return fit
+        late = self.read(0, end, float(self.steps[0]))
+        return late if late.family != "Unknown" else unknown(self.stretch(0, end, 0.0), 0.0, fit.family)
 
     def read_sessions(self, starts: list[tuple[int, float]]) -> list[Fit]:
         """A session goes on with the schedule before it where that foretells it; else it has a schedule of its own."""
@@ -107,7 +130,7 @@ class _Log:
         if depth == 0 or end - begin < 2 * _FEWEST:
             return [whole]
         for cut in self._breaks(begin, end):
-            left = self.read(begin, cut)
+            left = self.read_from_start(cut) if begin == 0 else self.read(begin, cut)
             if left.family == "Unknown" or not left.exact:
                 continue
             if self._foretold(left, cut, end):

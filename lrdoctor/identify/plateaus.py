@@ -15,6 +15,8 @@ from lrdoctor.schedules import Constant, MultiStepLR, StepLR
 
 SHIFTS = (0.0, 1.0, -1.0)
 MAX_DROPS = 200
+MAX_MILESTONES = 16
+_MOST_SINGLE = 0.25  # share of the plateaus that may be a single point
 _HIDDEN_DROPS = 4  # so many drops may fall between two logged points
 
 
@@ -59,8 +61,13 @@ def _levels(flat: Stretch) -> tuple[float, list[_Drop], float] | None:
         return None
     starts = np.concatenate([[0], changes + 1])
     ends = np.concatenate([changes + 1, [len(flat)]])
+    inner = (ends - starts)[1:-1]
+    if len(inner) > 2 and np.mean(inner == 1) > _MOST_SINGLE:
+        return None  # a slope, seen through a sparse log
     levels = np.array([np.median(flat.lr[a:b]) for a, b in zip(starts, ends, strict=True)])
     slack = np.array([flat.tol[a] for a in starts])
+    if levels[-1] == 0.0 and len(levels) > 2:
+        levels = _told_by_rounding(levels, slack)
     if levels.min() <= 0.0 or bool((np.diff(levels) > 0).any()):
         return None
     first = shortest(float(levels[0]), float(slack[0]))
@@ -73,6 +80,12 @@ def _levels(flat: Stretch) -> tuple[float, list[_Drop], float] | None:
         _Drop(float(flat.t[i]), float(flat.t[i + 1]), int(n)) for i, n in zip(changes.tolist(), counts, strict=True)
     ]
     return first, drops, gamma
+
+
+def _told_by_rounding(levels: FloatArray, slack: FloatArray) -> FloatArray:
+    """A last level printed as zero: one more drop by the same factor, if that would be printed as zero too."""
+    next_level = levels[-2] * levels[-2] / levels[-3]
+    return np.append(levels[:-1], next_level) if next_level <= slack[-1] else levels
 
 
 def _drop_counts(levels: FloatArray, slack: FloatArray) -> tuple[list[int] | None, float]:
@@ -137,7 +150,7 @@ def _one_point_ramp(t: float, factor: float, reached: float) -> Iterator[Ramp]:
 
 
 def roundest(after: float, upto: float) -> float | None:
-    """The integer in (after, upto] with the fewest significant digits, the largest of those; None where there is none."""
+    """The integer in (after, upto] with the fewest significant digits, the largest of those; None without one."""
     low, high = math.floor(after + 1e-9) + 1, math.floor(upto + 1e-9)
     if low > high:
         return None
@@ -161,7 +174,7 @@ def _read(
     if size is not None:
         yield make_candidate(StepLR(first, int(size), gamma), [first, size, gamma], **warmup)  # type: ignore[arg-type]
     marks = [mark for drop in drops for mark in [roundest(drop.after + lead, drop.at + lead)] * drop.count]
-    if all(mark is not None and mark > 0 for mark in marks):
+    if len(marks) <= MAX_MILESTONES and all(mark is not None and mark > 0 for mark in marks):
         milestones = tuple(int(mark) for mark in marks if mark is not None)
         yield make_candidate(
             MultiStepLR(first, milestones, gamma),

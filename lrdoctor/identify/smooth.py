@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lrdoctor.identify.candidate import SHIFT_COST, Candidate, digits, make_candidate, rounded
-from lrdoctor.identify.models import MODELS, Model, Numbers
+from lrdoctor.identify.models import MODELS, TICKS, Model, Numbers
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.schedule import Schedule
@@ -18,7 +18,11 @@ SHIFTS = (0.0, 1.0, -1.0)
 SIMPLIFIED = 6
 """So many of the best fits are worked out to their shortest statement."""
 
+PART_TICK_COST = 4.0
+"""Description length of a horizon that is no whole number of ticks: no torch scheduler takes one."""
+
 _NEAR_SHIFT = 0.01  # of the peak
+_FEWEST_BETWEEN, _FEW = 2, 5
 _USUAL_SLACK = 1.5  # ticks; see Stretch.slack
 _SHORT = 3  # digits: what a person writes a peak LR with
 _STARTS_BELOW = 0.999  # of the peak: a first point this low is a warmup's
@@ -40,7 +44,7 @@ class Solved:
 
     @property
     def near(self) -> bool:
-        """Whether a shift of the clock by one tick could make it exact: that moves a curve by a few parts of its span."""
+        """Whether a shift by one tick could make it exact: that moves a curve by a few parts of its span."""
         stretch = self.problem.stretch
         return self.problem.error(self.numbers) < _NEAR_SHIFT + 4.0 / max(stretch.last - float(stretch.t[0]), 1.0)
 
@@ -48,18 +52,32 @@ class Solved:
 def smooth_candidates(stretch: Stretch, models: tuple[Model, ...] = MODELS) -> Iterator[Candidate]:
     """Readings of the stretch as one smooth decline, behind a warmup where the LR rises at the start."""
     thin = stretch.thin
-    if len(thin) < 3 or np.ptp(thin.lr) <= 2 * thin.tol.max():
+    if len(thin) < 3 or not _declines(thin):
         return
     solved = _best(one for model in models for one in _solve_shifts(thin, model))
     if not solved or solved[0].misfit > 1.0:
         solved = _best([*solved, *(one for model in models for one in _solve_clock(thin, model))])
     exact = [one for one in solved if one.misfit <= NEARLY]
-    near = [one for one in solved[:2] if np.isfinite(one.misfit)]
-    for one in exact[:SIMPLIFIED] or near:
+    for one in exact[:SIMPLIFIED] or _best_of_each(solved):
         numbers = simplify(one.problem, one.numbers)
         yield candidate_of(one.problem, numbers)
         yield from _warmup_begun_before(one.problem, numbers)
-        yield from _line_behind_unseen_warmup(one.problem, numbers)
+        yield from _lines_begun_elsewhere(one.problem, numbers)
+
+
+def _best_of_each(solved: list[Solved]) -> list[Solved]:
+    """The best fit of every family, where it is one at all."""
+    best = {one.problem.model.family: one for one in reversed(solved) if np.isfinite(one.misfit)}
+    return list(best.values())
+
+
+def _declines(thin: Stretch) -> bool:
+    """Whether the LR was seen on its way down, and not only before and after: then any smooth curve would do."""
+    after = thin.at(slice(thin.top, None))
+    low = float(after.lr.min())
+    between = (after.lr < thin.peak - 2 * after.tol) & (after.lr > low + 2 * after.tol)
+    falls = thin.peak - low > 2 * thin.tol.max()
+    return falls and (int(between.sum()) >= _FEWEST_BETWEEN or len(after) < _FEW)
 
 
 def _best(solved: Iterable[Solved]) -> list[Solved]:
@@ -129,23 +147,46 @@ def _unseen_warmup(problem: Problem, numbers: Numbers) -> Solved:
     return Solved.of(problem, {"warmup_steps": steps, "start_factor": max(factor, 0.0), **rest})
 
 
-def _line_behind_unseen_warmup(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
-    """A straight line says nothing of where it began; a peak of few digits at a whole tick before the log does."""
-    first = float(problem.stretch.t[0]) + problem.shift
-    if "end_factor" not in numbers or "warmup_steps" in numbers or first <= 0 or digits(numbers["lr"]) <= _SHORT:
+def _lines_begun_elsewhere(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
+    """A line says nothing of where it began: peaks of few digits at whole ticks of the gap before it was seen."""
+    if "end_factor" not in numbers or digits(numbers["lr"]) <= _SHORT:
         return
-    lr, end, ticks = numbers["lr"], numbers["end_factor"], numbers["total_iters"]
-    for peak in {rounded(lr, count) for count in range(1, _SHORT + 1)}:
-        steps = (lr - peak) * ticks / (lr * (1.0 - end))
-        if 0.5 < steps <= first and abs(steps - round(steps)) < 1e-4 * steps:
-            known = {"lr": peak, "total_iters": ticks - round(steps), "end_factor": end * lr / peak}
-            whole = {**known, "warmup_steps": float(round(steps)), "start_factor": 0.0}
-            if problem.misfit(whole) <= 1.0:
-                yield candidate_of(problem, whole, (f"the warmup of {round(steps)} ticks, which was not logged",))
+    thin = problem.stretch
+    begun = numbers.get("warmup_steps", 0.0)
+    slope = numbers["lr"] * (1.0 - numbers["end_factor"]) / numbers["total_iters"]
+    seen = int(np.argmax(thin.t + problem.shift >= begun - 1e-9))  # the first point on the line
+    low = float(thin.t[seen - 1]) + problem.shift if seen else -thin.slack
+    high = float(thin.t[seen]) + problem.shift
+    for peak in {rounded(numbers["lr"] + slope * (begun - tick), count) for tick in (low, high) for count in (1, 2, 3)}:
+        start = begun + (numbers["lr"] - peak) / slope
+        if low < start <= high and abs(start - round(start)) < 1e-4:
+            yield from _line_from(problem, numbers, peak, float(round(start)))
+
+
+def _line_from(problem: Problem, numbers: Numbers, peak: float, start: float) -> Iterator[Candidate]:
+    """The line that falls from `peak` at tick `start`, with what that makes of the ticks before it."""
+    thin, shift = problem.stretch, problem.shift
+    begun = numbers.get("warmup_steps", 0.0)
+    line = {
+        "lr": peak,
+        "total_iters": numbers["total_iters"] + begun - start,
+        "end_factor": numbers["end_factor"] * numbers["lr"] / peak,
+    }
+    assumed: tuple[str, ...] = ()
+    if start > 0:
+        first = float(thin.t[0]) + shift
+        factor = (float(thin.lr[0]) / peak - first / start) / (1.0 - first / start) if first < start else 0.0
+        line |= {"warmup_steps": start, "start_factor": max(round(factor, 9), 0.0)}
+        assumed = () if first < start else (f"a warmup of {start:g} ticks, which was not logged",)
+    elif start < 0:
+        problem = Problem(problem.model, thin, shift - start)
+    if problem.misfit(line) <= 1.0:
+        found = candidate_of(problem, line, assumed)
+        yield replace(found, cost=found.cost + SHIFT_COST * min(start, 0.0))
 
 
 def _warmup_begun_before(problem: Problem, numbers: Numbers) -> Iterator[Candidate]:
-    """A warmup that was under way at the first logged point after a gap: the same line, begun at zero within the gap."""
+    """A warmup that was under way at the first point after a gap: the same line, begun at zero within the gap."""
     factor, slack = numbers.get("start_factor", 0.0), problem.stretch.slack
     if not factor > 0 or slack <= _USUAL_SLACK:
         return
@@ -173,7 +214,8 @@ def candidate_of(problem: Problem, numbers: Numbers, assumed: tuple[str, ...] = 
         shift=numbers.get("shift", problem.shift),
         warmup_steps=numbers.get("warmup_steps", 0.0),
         start_factor=numbers.get("start_factor", 0.0),
-        extra_cost=model.cost,
+        extra_cost=model.cost
+        + (0.0 if all(own[name].is_integer() for name in own if name in TICKS) else PART_TICK_COST),
         assumed=assumed,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lrdoctor.identify.candidate import rounded
+from lrdoctor.identify.levenberg import minimise
 from lrdoctor.identify.models import FACTORS, RATES, TICKS, Model, Numbers
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.arrays import FloatArray
@@ -15,8 +16,7 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import Warmup
 
 NEARLY = 50.0  # a fit this many roundings off may still become exact once its numbers are rounded
-_FIRST_EVALUATIONS, _MAX_EVALUATIONS = 60, 400
-_HOPEFUL = 0.02  # of the peak: a fit that is further off after the first evaluations is not refined
+_EXACT_SLACK, _ROUGH_SLACK = 1.05, 1.3  # how much worse a shorter statement may fit
 _GAMMA = "log_rate"
 
 
@@ -67,8 +67,6 @@ def _plausible(numbers: Mapping[str, float]) -> bool:
 
 def fit(problem: Problem, start: Mapping[str, float]) -> Numbers:
     """The numbers that fit best in the least-squares sense, from `start`; fixed ones stay."""
-    from scipy.optimize import least_squares
-
     names = [name for name in start if name not in problem.fixed]
     whole = {**start, **problem.fixed}
     if not names:
@@ -89,10 +87,8 @@ def fit(problem: Problem, start: Mapping[str, float]) -> Numbers:
     if size < len(names):
         return whole
     with np.errstate(all="ignore"):
-        found = least_squares(
-            residual, begin, method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=_MAX_EVALUATIONS
-        )
-    return {**whole, **{name: scales[name].out(value) for name, value in zip(names, found.x.tolist(), strict=True)}}
+        found = minimise(residual, begin)
+    return {**whole, **{name: scales[name].out(value) for name, value in zip(names, found.tolist(), strict=True)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +111,17 @@ def _scale(name: str, value: float, peak: float) -> _Scale:
     return _Scale(peak) if name in RATES else _Scale(1.0)
 
 
-def simplify(problem: Problem, numbers: Numbers) -> Numbers:
-    """State the numbers one after another in the shortest form under which the rest can still fit the log."""
-    limit = max(1.0, 1.05 * problem.misfit(numbers))
-    if limit > NEARLY:
-        return numbers
+def simplify(problem: Problem, numbers: Numbers, first: tuple[str, ...] = ()) -> Numbers:
+    """State the numbers, `first` ones first, in the shortest form under which the rest can still fit the log.
+
+    Where the fit is not exact, only defaults and planned lengths are tried: more digits than that nobody can tell.
+    """
+    misfit = problem.misfit(numbers)
+    exact = misfit <= NEARLY
+    limit = max(1.0, (_EXACT_SLACK if exact else _ROUGH_SLACK) * misfit)
     fixed: Numbers = dict(problem.fixed)
-    for name in _order(problem.model, numbers):
-        for value in _shorter(problem, name, numbers):
+    for name in dict.fromkeys([*first, *_order(problem.model, numbers)]):
+        for value in _shorter(problem, name, numbers) if exact else _expected(problem, name, numbers):
             tried = Problem(problem.model, problem.stretch, problem.shift, {**fixed, name: value})
             refit = fit(tried, numbers)
             if tried.misfit(refit) <= limit:
@@ -161,11 +160,22 @@ def _shorter(problem: Problem, name: str, numbers: Numbers) -> Iterator[float]:
         yield from (short for short in (rounded(value, count) for count in range(1, 8)) if value != 0.0)
 
 
-def _ticks_near(stretch: Stretch, name: str, numbers: Numbers) -> Iterator[float]:
-    value = numbers[name]
+def _expected(problem: Problem, name: str, numbers: Numbers) -> Iterator[float]:
+    """The values a number has more often than not."""
+    yield from problem.model.usual.get(name, ())
+    if name in TICKS:
+        yield from _planned_ends(problem.stretch, name, numbers)
+
+
+def _planned_ends(stretch: Stretch, name: str, numbers: Numbers) -> Iterator[float]:
     if name != "warmup_steps":
         ends = (planned - numbers.get("warmup_steps", 0.0) for planned in stretch.planned)
-        yield from (end for end in ends if 0.5 * value < end < 2.0 * value)
+        yield from (end for end in ends if 0.5 * numbers[name] < end < 2.0 * numbers[name])
+
+
+def _ticks_near(stretch: Stretch, name: str, numbers: Numbers) -> Iterator[float]:
+    value = numbers[name]
+    yield from _planned_ends(stretch, name, numbers)
     for count in range(1, 4):
         short = rounded(value, count)
         if short.is_integer() and 0 < abs(short - value) <= 0.02 * value:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
 from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
 from lrdoctor.readers.rows import Rows, is_axis
 from lrdoctor.reconstruct.names import lr_name, role_of
@@ -17,10 +17,6 @@ from lrdoctor.reconstruct.names import lr_name, role_of
 KIND = "csv"
 _DELIMITERS = (",", "\t", ";")
 _MAX_COLUMNS = 20_000
-_MAX_LIST = 64
-_ABSENT = frozenset({"", "-", "na", "n/a", "null", "none", "<na>"})
-_DECIMAL_COMMA = re.compile(r"[-+]?\d{1,20},\d{1,20}(?:[eE][-+]?\d{1,4})?")
-_TENSOR = re.compile(r"tensor\(\s*([^\s,()]{1,40})")
 _TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -38,9 +34,9 @@ def sniff(path: str, head: bytes) -> bool:
         table = list(csv.reader(beginning, delimiter=delimiter, skipinitialspace=True))
     except csv.Error:
         return False
-    names, rows = table[0], table[1:]
-    trusted = path.lower().endswith(_TABLE_SUFFIXES) and bool(rows)
-    return _is_header(names, trusted) and _are_numbers(rows)
+    names, body = table[0], table[1:]
+    trusted = path.lower().endswith(_TABLE_SUFFIXES) and bool(body)
+    return _is_header(names, trusted) and _are_numbers(body)
 
 
 def _delimiter(header: str) -> str:
@@ -50,7 +46,7 @@ def _delimiter(header: str) -> str:
 def _is_header(cells: Sequence[str], trusted: bool) -> bool:
     """Words only: a counter or something measured; both of them where neither the file's name nor rows vouch for it."""
     names = [cell.strip() for cell in cells]
-    if any(map(_is_number, names)) or names[0][:1] in ("{", "["):
+    if any(map(is_number, names)) or names[0][:1] in ("{", "["):
         return False
     counted = any(map(is_axis, names))
     measured = any(lr_name(name) is not None or role_of(name) is not None for name in names)
@@ -60,8 +56,8 @@ def _is_header(cells: Sequence[str], trusted: bool) -> bool:
 def _are_numbers(rows: Sequence[Sequence[str]]) -> bool:
     """Whether at least half of all filled cells are numbers or lists of numbers."""
     cells = [cell.strip() for row in rows for cell in row]
-    filled = [cell for cell in cells if cell.lower() not in _ABSENT]
-    return not filled or 2 * sum(_number(cell) is not None or bool(_numbers(cell)) for cell in filled) >= len(filled)
+    filled = [cell for cell in cells if not is_absent(cell)]
+    return not filled or 2 * sum(number(cell) is not None or bool(numbers(cell)) for cell in filled) >= len(filled)
 
 
 def read(path: str) -> Iterator[Series | Note]:
@@ -113,7 +109,10 @@ class _Table:
         if header is None:
             raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
         delimiter = _delimiter(header)
-        self._name_columns(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True)))
+        try:
+            self._name_columns(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True)))
+        except csv.Error as error:
+            raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
         self._rows(source, delimiter)
         self.dropped += source.too_long
         if not source.ended and self.ragged and self.ragged[-1] == source.number:
@@ -168,17 +167,17 @@ class _Table:
 
     def _take_other(self, column: _Column, cell: str, line: int, values: dict[str, float]) -> bool:
         """A cell that is not a plain number; False where it is none at all."""
-        several = _numbers(cell)
+        several = numbers(cell)
         if several:
             values.update(zip(column.elements(len(several)), several, strict=False))
             column.numbers += 1
             return True
-        one = _number(cell)
+        one = number(cell)
         if one is not None:
             values[column.name] = one
             column.numbers += 1
             return True
-        if cell.strip().lower() in _ABSENT:
+        if is_absent(cell):
             return True
         column.text += 1
         column.first_text = column.first_text or line
@@ -186,7 +185,7 @@ class _Table:
 
     def _is_new_header(self, cells: Sequence[str]) -> bool:
         names = {cell.strip() for cell in cells} - {""}
-        return bool(names & {column.name for column in self.columns}) and not any(map(_is_number, names))
+        return bool(names & {column.name for column in self.columns}) and not any(map(is_number, names))
 
     def _start_session(self, cells: Sequence[str]) -> None:
         """A header in the middle of the file: a writer that was started anew."""
@@ -211,7 +210,7 @@ class _Table:
             message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
             yield Note(self.path, message, f"line {self.dropped[0]}")
         if self.cut is not None:
-            yield Note(self.path, "the last row is cut off and was not read", f"line {self.cut}")
+            yield Note(self.path, "truncated: the last row is incomplete and was not read", f"line {self.cut}")
 
 
 class _Source:
@@ -248,35 +247,6 @@ def _distinct(cells: Sequence[str]) -> list[str]:
         seen[name] = count + 1
         names.append(f"{name}.{count}" if count and name else name)
     return names
-
-
-def _number(cell: str) -> float | None:
-    """A number, also with a decimal comma or printed as a tensor."""
-    text = cell.strip()
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    if _DECIMAL_COMMA.fullmatch(text):
-        return float(text.replace(",", "."))
-    tensor = _TENSOR.match(text)
-    return _number(tensor[1]) if tensor else None
-
-
-def _is_number(cell: str) -> bool:
-    return _number(cell) is not None
-
-
-def _numbers(cell: str) -> list[float]:
-    """The numbers of a printed list or tuple; [] for anything else."""
-    text = cell.strip()
-    if len(text) < 2 or text[0] + text[-1] not in ("[]", "()"):
-        return []
-    parts = text[1:-1].strip().strip(",").split(",")
-    if len(parts) > _MAX_LIST:
-        return []
-    found = [_number(part) for part in parts]
-    return [] if None in found else [value for value in found if value is not None]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
@@ -17,33 +18,36 @@ from lrdoctor.reconstruct.names import is_eval, lr_name, role_of
 KIND = "json"
 MAX_DOCUMENT_BYTES = 256 << 20
 _SNIFFED_DOCUMENT_BYTES = 8 << 20  # a document of this size is parsed to see whether there is a table in it
+_SNIFFED_LINES = 20
 _LINE_SUFFIXES = (".jsonl", ".ndjson", ".txt", ".log", ".out")
 _MODE = "mode"  # mmcv says in each row whether it is of training or of validation
 
 
 def sniff(path: str, head: bytes) -> bool:
     """Rows of named numbers, a learning rate or a loss among them; settings and summaries are none."""
-    if head[:1].isspace() or head[:3] == b"\xef\xbb\xbf":
-        head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not head or not is_text(head) or decoded(head[:16])[:1] not in ("{", "["):
+    if not is_text(head) or decoded(head).lstrip()[:1] not in ("{", "["):
         return False
-    records = _records_in(decoded(head))
-    if records:
-        several = len(records) > 1 or path.lower().endswith(_LINE_SUFFIXES)
-        return several and any(map(_is_row, records))
+    try:
+        beginning = _beginning(path)
+        if _is_lines(path, beginning):
+            records = (_parsed(line.text) for line in beginning)
+            return any(isinstance(record, dict) and _is_row(record) for record in records)
+    except OSError:
+        return False
     return json_tables.may_hold_a_table(decoded(head)) and _holds_a_table(path)
 
 
-def _records_in(head: str) -> list[dict[str, object]]:
-    """The objects of the head's lines; [] unless its first line is one, or is longer than the head."""
-    found = []
-    for number, line in enumerate(head.split("\n")):
-        record = _parsed(line)
-        if isinstance(record, dict):
-            found.append(record)
-        elif number == 0:
-            return []
-    return found
+def _beginning(path: str) -> list[Line]:
+    """The first lines that hold anything."""
+    with text_stream(path) as stream:
+        return list(islice((line for line in lines(stream) if line.text.strip() or line.too_long), _SNIFFED_LINES))
+
+
+def _is_lines(path: str, beginning: list[Line]) -> bool:
+    """Whether the first line is an object of its own: all of a file named .json that is one line is a document."""
+    if not beginning or not isinstance(_parsed(beginning[0].text), dict):
+        return False
+    return len(beginning) > 1 or path.lower().endswith(_LINE_SUFFIXES)
 
 
 def _parsed(line: str) -> object:
@@ -76,19 +80,10 @@ def read(path: str) -> Iterator[Series | Note]:
     if absent is not None:
         yield absent
         return
-    if _is_lines(path):
+    if _is_lines(path, _beginning(path)):
         yield from _read_lines(path)
     else:
         yield from json_tables.series_of(_document(path), path, KIND)
-
-
-def _is_lines(path: str) -> bool:
-    """Whether the first line that holds anything is an object of its own, even one longer than any line read."""
-    with text_stream(path) as stream:
-        first = next((line for line in lines(stream) if line.text.strip() or line.too_long), None)
-    if first is None or first.too_long:
-        return False
-    return isinstance(_parsed(first.text), dict) and (first.ended or path.lower().endswith(_LINE_SUFFIXES))
 
 
 def _read_lines(path: str) -> Iterator[Series | Note]:
@@ -133,7 +128,7 @@ def _complaints(path: str, broken: list[Line], last: Line | None) -> Iterator[No
         count = f"{len(broken):,} line{'' if len(broken) == 1 else 's'}"
         yield Note(path, f"{count} skipped: not a JSON object", f"line {broken[0].number}")
     if cut is not None:
-        yield Note(path, "the last line is cut off and was not read", f"line {cut.number}")
+        yield Note(path, "truncated: the last line is incomplete and was not read", f"line {cut.number}")
 
 
 def _why_empty(broken: list[Line]) -> str:

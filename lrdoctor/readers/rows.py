@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -43,8 +44,8 @@ def wall_clock(values: FloatArray) -> FloatArray | None:
 
 @dataclass(slots=True)
 class _Column:
-    rows: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Rows:
@@ -55,8 +56,8 @@ class Rows:
         self.kind = kind
         self.origin_unit = origin_unit
         self.refused_tags = 0
-        self._origins: list[int] = []
-        self._sessions: list[int] = []
+        self._origins = array("q")
+        self._sessions = array("q")
         self._columns: dict[str, _Column] = {}
         self._axes: dict[str, _Column] = {}
         self._clock = _Column()
@@ -95,7 +96,7 @@ class Rows:
         clock = wall_clock(self._spread(self._clock)) if self._clock.rows else None
         several = len(sessions) > 0 and bool((sessions != sessions[0]).any())
         for tag, column in self._columns.items():
-            rows = np.array(column.rows, dtype=np.int64)
+            rows = np.frombuffer(column.rows, dtype=np.int64)
             yield Series(
                 path=self.path,
                 tag=tag,
@@ -113,7 +114,8 @@ class Rows:
     def _spread(self, column: _Column) -> FloatArray:
         """(rows,) with NaN where a row lacks the column."""
         spread = np.full(len(self._origins), np.nan)
-        spread[column.rows] = column.values
+        if column.rows:
+            spread[np.frombuffer(column.rows, dtype=np.int64)] = np.frombuffer(column.values)
         return spread
 
 

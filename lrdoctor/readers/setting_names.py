@@ -38,7 +38,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "warmup_epochs": ("warmup_epochs", "num_warmup_epochs", "warmup_epoch"),
     "weight_decay": ("weight_decay", "wd"),
     "beta2": ("adam_beta2", "beta2", "beta_2", "adam_b2"),
-    "dataset_size": ("dataset_size", "num_train_samples", "num_train_examples", "train_samples", "num_samples"),
+    "dataset_size": ("dataset_size", "num_train_samples", "num_train_examples", "train_samples"),
     "optimizer": ("optim", "opt", "optimizer", "optimizer_name", "optimizer_type"),
     "scheduler": (
         "lr_scheduler_type", "lr_scheduler", "sched", "scheduler", "lr_schedule", "learning_rate_schedule",
@@ -75,6 +75,7 @@ _SECTIONS = frozenset(
 # What names the class inside a section: {"optimizer": {"type": "AdamW", "params": {...}}}.
 _CLASS_KEYS = ("type", "name", "_target_", "class_path", "_name", "_component_", "class_name")
 _NOT_SET = frozenset({"", "none", "null", "auto", "default", "false", "true", "???"})
+_ON = True  # TensorBoard stores it as the number 1
 _Path = tuple[str, ...]
 _Settings = Mapping[_Path, Scalar]
 
@@ -186,7 +187,7 @@ def _framework(flat: _Settings) -> _Fact | None:
 def _precision(flat: _Settings) -> _Fact | None:
     for key, value in flat.items():
         spelling = key[-1].lower()
-        if spelling in ("bf16", "fp16", "amp", "native_amp") and value is True:
+        if spelling in ("bf16", "fp16", "amp", "native_amp") and value == _ON:
             return ".".join(key), "precision", "amp" if "amp" in spelling else spelling
         if spelling in ("precision", "mixed_precision", "dtype", "torch_dtype"):
             word = _word(value) if isinstance(value, str) else as_number(value)
@@ -199,9 +200,9 @@ def _finetune(flat: _Settings) -> _Fact | None:
     for key, value in flat.items():
         spelling = key[-1].lower()
         given = isinstance(value, str) and value.strip().lower() not in _NOT_SET
-        if spelling in ("finetuning_type", "peft_type", "finetune", "adapter") and (given or value is True):
+        if spelling in ("finetuning_type", "peft_type", "finetune", "adapter") and (given or value == _ON):
             return ".".join(key), "finetune", True
-        if spelling in ("use_lora", "use_peft", "pretrained") and value is True:
+        if spelling in ("use_lora", "use_peft", "pretrained") and value == _ON:
             return ".".join(key), "finetune", True
         if spelling in ("weights", "model") and given and str(value).endswith(".pt"):
             return ".".join(key), "finetune", True

@@ -10,7 +10,8 @@ from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.opening import absent_data, is_text, text_stream
 from lrdoctor.readers.rows import Rows
-from lrdoctor.readers.text_rows import TOTAL, Bar, epoch_alone, printed
+from lrdoctor.readers.text_patterns import Bar, epoch_alone
+from lrdoctor.readers.text_rows import TOTAL, printed
 from lrdoctor.readers.text_segments import plain, segments
 
 KIND = "text"

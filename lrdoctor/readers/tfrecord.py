@@ -59,7 +59,7 @@ class Frames:
                 length = self._length(header)
             stop = at + HEADER_BYTES + length + FOOTER_BYTES
             if length < 0 or stop > size:
-                self.trouble = self.trouble or "the last record is cut off"
+                self.trouble = self.trouble or "truncated inside its last record"
                 break
             starts.append(at + HEADER_BYTES)
             lengths.append(length)
@@ -72,7 +72,7 @@ class Frames:
         length = length_in(header)
         if length is None:
             cut = len(header) < HEADER_BYTES
-            self.trouble = "the last record is cut off" if cut else "what follows is not an event record"
+            self.trouble = "truncated inside its last record" if cut else "what follows is not an event record"
             return -1
         if len(self._known) >= _REMEMBERED:
             self._known.clear()

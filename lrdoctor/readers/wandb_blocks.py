@@ -48,7 +48,7 @@ class Records:
                     yield start, b"".join(parts)
                 parts = []
         if parts and self.trouble is None:
-            self.trouble, self.end = "it ends inside a record", start
+            self.trouble, self.end = "truncated inside a record", start
 
     def _note_orphan(self, at: int) -> None:
         """The rest of a record whose beginning was damaged counts with that beginning."""
@@ -74,7 +74,7 @@ class Records:
                 if whole:
                     self.damaged.append(base + place)
                 else:
-                    self.trouble, self.end = "it ends inside a record", base + place
+                    self.trouble, self.end = "truncated inside a record", base + place
                 return
             payload = block[place + _CHUNK.size : stop]
             if zlib.crc32(payload, zlib.crc32(block[place + 6 : place + 7])) == sum_:
@@ -83,4 +83,4 @@ class Records:
                 self.damaged.append(base + place)
             place = stop
         if not whole and place < len(block):
-            self.trouble, self.end = "it ends inside a record", base + place
+            self.trouble, self.end = "truncated inside a record", base + place

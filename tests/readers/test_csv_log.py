@@ -145,7 +145,7 @@ def test_a_delimiter_at_each_rows_end_does_no_harm(read: Read) -> None:
 def test_a_last_row_that_was_cut_off_is_told(read: Read) -> None:
     series, notes = read("step,lr,loss\n1,0.1,3\n2,0.")
     assert series["lr"].values.tolist() == [0.1]
-    assert notes == ["the last row is cut off and was not read at line 3"]
+    assert notes == ["truncated: the last row is incomplete and was not read at line 3"]
 
 
 def test_a_last_row_without_a_line_end_is_read(read: Read) -> None:
@@ -205,6 +205,11 @@ def test_a_header_alone_is_said_to_be_alone(read: Read) -> None:
 def test_a_table_without_a_header_line_is_an_error(read: Read) -> None:
     with pytest.raises(ReadError, match="no header"):
         read("\n\n\n")
+
+
+def test_a_header_with_a_stray_carriage_return_is_an_error(read: Read) -> None:
+    with pytest.raises(ReadError, match="header cannot be read"):
+        read("step,l\rr\n1,0.1\n")
 
 
 def test_an_empty_file_and_a_pointer_are_notes(read: Read) -> None:

@@ -112,7 +112,7 @@ def test_fairseq_writes_numbers_as_text(read: Read) -> None:
 def test_a_cut_off_last_line_is_told(read: Read) -> None:
     series, notes = read(lines({"step": 1, "lr": 0.1}) + '{"step": 2, "lr": 0.')
     assert series["lr"].values.tolist() == [0.1]
-    assert notes == ["the last line is cut off and was not read at line 2"]
+    assert notes == ["truncated: the last line is incomplete and was not read at line 2"]
 
 
 def test_lines_that_are_no_objects_are_skipped_with_one_note(read: Read) -> None:

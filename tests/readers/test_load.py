@@ -175,6 +175,9 @@ def test_a_checkpoints_layout_comes_before_names() -> None:
         (["r/events.out.tfevents.1"], ["Policy/Learning Rate"], "ml-agents"),
         (["r/progress.csv"], ["time/total_timesteps", "train/learning_rate"], "stable-baselines3"),
         (["r/metrics.csv"], ["lr", "train_loss"], None),
+        (["r/training.log"], ["lr[0]", "lr[1]", "mom[0]"], "deepspeed"),
+        (["r/log.txt"], ["train_lr", "train_loss"], "mae"),
+        (["r/export.json"], ["train_lr", "train_loss", "train_perplexity"], None),
     ],
 )
 def test_framework_is_guessed_from_names(paths: list[str], tags: list[str], framework: str | None) -> None:

@@ -91,6 +91,21 @@ def test_of_two_equal_attempts_the_last_is_shown(series, run):
     assert trajectory.lr_points == 100
 
 
+def test_a_counter_that_starts_over_while_the_loss_goes_on_is_no_new_attempt(series, run):
+    steps = np.tile(np.arange(100.0), 2)
+    loss = 4.0 / (1.0 + np.arange(200.0))
+    trajectory = reconstruct(run(series("lr", np.full(200, 0.1), step=steps), series("loss", loss, step=steps)))
+    assert trajectory.attempts == 1
+    assert [segment.resumed for segment in trajectory.segments] == [False, True]
+
+
+def test_a_loss_that_starts_over_with_the_counter_is_a_new_attempt(series, run):
+    steps = np.tile(np.arange(100.0), 2)
+    loss = 4.0 / (1.0 + steps)
+    trajectory = reconstruct(run(series("lr", np.full(200, 0.1), step=steps), series("loss", loss, step=steps)))
+    assert (trajectory.attempts, len(trajectory.segments)) == (2, 1)
+
+
 def test_a_failed_first_file_is_not_counted_among_the_points(series, run):
     failed = series("lr", [0.1], kind="tensorboard", path="run/events.0", step=[0], wall=[1.0])
     trained = series(

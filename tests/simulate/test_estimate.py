@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.errors import MissingExtraError, UsageError
+from lrdoctor.identify import identify
 from lrdoctor.model.diagnosis import Counterfactual
 from lrdoctor.model.identification import Identification
 from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR, Stepped, Warmup
@@ -43,6 +44,15 @@ def test_the_interval_holds_the_planted_truth_and_the_direction_follows(case, la
     assert low < truth < high
     assert result.direction == direction
     assert 0.0 <= result.prior_share <= 1.0
+
+
+@pytest.mark.parametrize(("executed", "fix"), [(FLAT, COSINE), (COSINE, FLAT), (LinearLR(1e-3, STEPS), COSINE)])
+def test_identified_from_the_log_the_answer_is_that_of_the_known_schedule(case, executed, fix):
+    one = case(executed)
+    known = _estimate(one, fix)
+    read = _estimate(replace(one, identification=identify(one.trajectory)), fix)
+    assert read.estimated_final_loss == pytest.approx(known.estimated_final_loss, abs=2e-3)
+    np.testing.assert_allclose(read.interval_90, known.interval_90, atol=3e-3)
 
 
 def test_the_band_spans_the_run_and_is_ordered(flat):
