@@ -81,7 +81,7 @@ MAX_DROPS = 50
 """A learning rate that changes more often is no schedule of milestones."""
 MIN_COUNT = 5
 """Counters smaller than this agree by accident (chosen by us)."""
-RECOMPUTING = ("timm", "ultralytics", "torchtune", "fairseq", "mmcv", "openpcdet")
+RECOMPUTING = ("timm", "ultralytics", "torchtune", "fairseq", "mmcv", "openpcdet", "yolox", "mae", "nanogpt")
 """Frameworks that derive the learning rate from the step at every resume."""
 
 COSINE, LOWER = CosineAnnealingLR(0.1, T_max=600), CosineAnnealingLR(0.0579, T_max=600)

@@ -103,6 +103,8 @@ def _drop_counts(levels: FloatArray, slack: FloatArray) -> tuple[list[int] | Non
 
 def shortest(value: float, doubt: float) -> float:
     """The decimal with the fewest digits within `doubt` of `value`; `value` itself where seven do not do."""
+    if abs(value) <= doubt:
+        return 0.0
     tried = (rounded(value, count) for count in range(1, 8))
     return next((short for short in tried if abs(short - value) <= doubt), value)
 

@@ -212,5 +212,5 @@ def _segments(body: _Body) -> tuple[Segment, ...]:
         mine = steps[of == position]
         logged = mine if len(mine) else clock.steps[sessions.of_point == session]
         path = clock.paths[int(clock.file[sessions.starts[session]])]
-        segments.append(Segment(float(logged.min()), float(logged.max()), path, resumed=position > 0))
+        segments.append(Segment(max(float(logged.min()), 0.0), float(logged.max()), path, resumed=position > 0))
     return tuple(segments)

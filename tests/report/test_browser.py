@@ -190,7 +190,7 @@ def test_the_copy_button_copies(faulty_page: Path, browser: Any, clipboard: str)
     page = tab.open(faulty_page)
     page.evaluate("document.addEventListener('copy', () => { window.copied = String(getSelection()); })")
     page.click("#finding-1 .copy")
-    page.wait_for_function("document.querySelector('#finding-1 .copy').textContent.includes('Copied')")
+    page.locator("#finding-1 .copy", has_text="Copied").wait_for()
     code = page.text_content("#code-1")
     if clipboard == "offered":
         assert page.evaluate("navigator.clipboard.readText()") == code
