@@ -11,7 +11,7 @@ import numpy as np
 
 from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
 from lrdoctor.identify.models import MODELS, Model, Numbers
-from lrdoctor.identify.smooth import SHIFTS, Solved, candidate_of, smooth_candidates
+from lrdoctor.identify.smooth import SHIFTS, Solved, best_first, candidate_of, smooth_candidates
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.schedule import Schedule
@@ -21,7 +21,10 @@ DEFAULT_DIV, DEFAULT_PCT, DEFAULT_FINAL_DIV = 25.0, 0.3, 1e4  # torch's defaults
 USUAL = {"div_factor": (DEFAULT_DIV,), "final_div_factor": (DEFAULT_FINAL_DIV,), "pct_start": (DEFAULT_PCT,)}
 _FORMS = (("cos", False), ("linear", False), ("cos", True), ("linear", True))
 _OTHER_DIVS = (2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 15.0, 16.0, 20.0, 30.0, 40.0, 50.0, 100.0, 1000.0)
+_SIMPLIFIED = 4  # so many of the best fits are worked out to their shortest statement
 _MULTIPLIERS = (1, 2, 3)
+_CYCLE_POINTS = 4  # a cosine's three numbers need more points than these to be confirmed
+_COSINE = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")[:1]
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
 
@@ -53,22 +56,22 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
     solved: list[Solved] = []
     for anneal, three_phase in _FORMS:
         model = Model("OneCycleLR", partial(_make, anneal, three_phase), _nothing, USUAL, cost=1.0 + three_phase)
-        solved += _solve(model, thin)
-    ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), one.problem.model.cost))
+        solved += _solve(model, thin, rigid=anneal == "cos")
+    ranked = best_first(solved)
     exact = [one for one in ranked if one.misfit <= NEARLY]
-    for one in exact[:2] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
+    for one in exact[:_SIMPLIFIED] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
         for first in ((), ("total_steps",)):
             yield candidate_of(one.problem, simplify(one.problem, one.numbers, first))
 
 
-def _solve(model: Model, thin: Stretch) -> list[Solved]:
-    """Fits at each shift; once one is exact, another shift could only say the same with worse numbers."""
+def _solve(model: Model, thin: Stretch, rigid: bool) -> list[Solved]:
+    """Fits at each shift; once a `rigid` curve is exact, another shift could only say the same in worse numbers."""
     solved: list[Solved] = []
     for shift in SHIFTS:
         problem = Problem(model, thin, shift)
         for guess in _peak_guesses(thin, shift):
             solved.append(Solved.of(problem, guess))
-            if solved[-1].misfit <= 1.0:
+            if rigid and solved[-1].misfit <= 1.0:
                 return solved
         if not any(one.near for one in solved):
             break
@@ -174,32 +177,56 @@ def _lengths(problem: Problem, numbers: Numbers) -> Iterator[tuple[Numbers, tupl
 
 
 def restart_candidates(stretch: Stretch) -> Iterator[Candidate]:
-    """Cosines that jump back to the peak: the first cycle gives the shape, the jumps confirm the lengths."""
+    """Cosines that jump back to the peak: one cycle gives the shape, the jumps confirm the lengths."""
     much = _JUMP * (stretch.peak - float(stretch.lr.min()))
     fallen = np.maximum.accumulate(stretch.lr) - stretch.lr
     jumps = np.flatnonzero((np.diff(stretch.lr) > much) & (fallen[:-1] > much))
     if not len(jumps):
         return
-    first = stretch.at(slice(None, int(jumps[0]) + 1))
-    cosines = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")
-    length = float(stretch.t[jumps[0] + 1])
-    first = replace(first, planned=(length,))
-    for found in smooth_candidates(first, cosines[:1]):
+    ends = [*(jumps + 1).tolist(), len(stretch)]
+    if ends[0] >= _CYCLE_POINTS:
+        yield from _from_first_cycle(stretch, ends[0])
+    else:
+        yield from _from_longest_cycle(stretch, ends)
+
+
+def _from_first_cycle(stretch: Stretch, end: int) -> Iterator[Candidate]:
+    """The first cycle gives the shape, and the warmup in front of it; how the others grow is tried out."""
+    first = replace(stretch.at(slice(None, end)), planned=(float(stretch.t[end]),))
+    for found in smooth_candidates(first, _COSINE):
         cosine = found.schedule
         if isinstance(cosine, CosineAnnealingLR) and found.misfit(first) <= 1.0:
-            yield from _restarts(found, cosine)
+            for cycle in {cosine.T_max, round(cosine.T_max)}:
+                for multiplier in _MULTIPLIERS:
+                    yield _restarts(cosine, cycle, multiplier, found)
 
 
-def _restarts(found: Candidate, cosine: CosineAnnealingLR) -> Iterator[Candidate]:
-    for multiplier in _MULTIPLIERS:
-        for cycle in {cosine.T_max, round(cosine.T_max)}:
-            main = CosineAnnealingWarmRestarts(cosine.lr, cycle, multiplier, cosine.eta_min)
-            numbers = [cosine.lr, float(cycle), float(multiplier), cosine.eta_min]
-            warmup = found.warmup
-            yield make_candidate(
-                main,
-                numbers,
-                shift=found.shift,
-                warmup_steps=warmup.steps if warmup else 0.0,
-                start_factor=warmup.start_factor if warmup else 0.0,
-            )
+def _from_longest_cycle(stretch: Stretch, ends: list[int]) -> Iterator[Candidate]:
+    """Where the first cycle has too few points: the one with the most gives the shape, and when it began the growth."""
+    begins = [0, *ends[:-1]]
+    index = int(np.argmax(np.subtract(ends, begins)))
+    begin, end = begins[index], ends[index]
+    if index == 0 or end - begin < _CYCLE_POINTS:
+        return
+    gap = float(stretch.t[begin] - stretch.t[begin - 1])
+    cycle = replace(stretch.at(slice(begin, end)), t=stretch.t[begin:end] - stretch.t[begin], planned=(), slack=gap)
+    for found in smooth_candidates(cycle, _COSINE):
+        cosine = found.schedule
+        if isinstance(cosine, CosineAnnealingLR) and found.misfit(cycle) <= 1.0:
+            began = float(stretch.t[begin]) - found.shift
+            for multiplier in _MULTIPLIERS:
+                before = sum(multiplier**-back for back in range(1, index + 1))  # cycles of this length before this one
+                if abs(began - before * cosine.T_max) < 1.0:
+                    first_cycle = round(cosine.T_max / multiplier**index)
+                    yield _restarts(cosine, first_cycle, multiplier, replace(found, shift=0.0))
+
+
+def _restarts(cosine: CosineAnnealingLR, cycle: int, multiplier: int, found: Candidate) -> Candidate:
+    warmup = found.warmup
+    return make_candidate(
+        CosineAnnealingWarmRestarts(cosine.lr, cycle, multiplier, cosine.eta_min),
+        [cosine.lr, float(cycle), float(multiplier), cosine.eta_min],
+        shift=found.shift,
+        warmup_steps=warmup.steps if warmup else 0.0,
+        start_factor=warmup.start_factor if warmup else 0.0,
+    )

@@ -54,9 +54,9 @@ def smooth_candidates(stretch: Stretch, models: tuple[Model, ...] = MODELS) -> I
     thin = stretch.thin
     if len(thin) < 3 or not _declines(thin):
         return
-    solved = _best(one for model in models for one in _solve_shifts(thin, model))
+    solved = best_first(one for model in models for one in _solve_shifts(thin, model))
     if not solved or solved[0].misfit > 1.0:
-        solved = _best([*solved, *(one for model in models for one in _solve_clock(thin, model))])
+        solved = best_first([*solved, *(one for model in models for one in _solve_clock(thin, model))])
     exact = [one for one in solved if one.misfit <= NEARLY]
     for one in exact[:SIMPLIFIED] or _best_of_each(solved):
         numbers = simplify(one.problem, one.numbers)
@@ -80,7 +80,7 @@ def _declines(thin: Stretch) -> bool:
     return falls and (int(between.sum()) >= _FEWEST_BETWEEN or len(after) < _FEW)
 
 
-def _best(solved: Iterable[Solved]) -> list[Solved]:
+def best_first(solved: Iterable[Solved]) -> list[Solved]:
     """Best first: exact ones are equal, and the same numbers found twice count once."""
     ranked = sorted(solved, key=lambda one: (max(one.misfit, 1.0), abs(one.problem.shift), one.problem.model.cost))
     told = {(one.problem.model.make, one.problem.shift, _rough(one.numbers)): one for one in reversed(ranked)}
