@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,8 +68,7 @@ def _epoch_clocks(stretch: Stretch, per_epoch: float, first: float) -> Iterator[
         if ticks[0] < 0:
             continue
         same = np.diff(ticks) == 0
-        changed = np.abs(np.diff(stretch.lr)) > stretch.tol[1:] + stretch.tol[:-1]
-        if bool((same & changed).any()) or not changed.any():
+        if bool((same & stretch.changed).any()) or not stretch.changed.any():
             continue
         yield Clock("epoch", per_epoch, first - offset, _one_a_tick(stretch, ticks, per_epoch), bool(same.any()))
 
@@ -78,12 +77,12 @@ def _one_a_tick(stretch: Stretch, ticks: FloatArray, per_tick: float) -> Stretch
     """The first point of each tick; planned lengths in ticks, and in steps too: the two get mixed up."""
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ticks)) + 1])
     planned = (*(end / per_tick for end in stretch.planned), *stretch.planned)
-    return Stretch(ticks[starts], stretch.lr[starts], stretch.tol[starts], tuple(dict.fromkeys(planned)), stretch.slack)
+    return replace(stretch.at(starts), t=ticks[starts], planned=tuple(dict.fromkeys(planned)))
 
 
 def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:
     """Where no epochs were logged: plateaus of one and the same length are the ticks of a slower clock."""
-    changed = np.flatnonzero(np.abs(np.diff(stretch.lr)) > stretch.tol[1:] + stretch.tol[:-1])
+    changed = np.flatnonzero(stretch.changed)
     if len(changed) < _FEWEST_TICKS or len(stretch) < 3 * len(changed):
         return None
     lengths = np.diff(stretch.t[changed + 1])

@@ -72,7 +72,9 @@ class _Log:
         planned = tuple(dict.fromkeys([*left, *(self.planned if first else ()), *horizons]))
         gap = self._gap(begin) if begin or first else 0.0
         here = slice(begin, end)
-        return Stretch(self.steps[here] - first, self.lr[here], self.tol[here], planned, max(1.5, gap))
+        return Stretch(
+            self.steps[here] - first, self.lr[here], self.tol[here], planned, max(1.5, gap), self.trajectory.lr_quantum
+        )
 
     def _gap(self, begin: int) -> float:
         """Steps between the point before `begin` and the one there; the usual distance for the first of all."""

@@ -17,6 +17,7 @@ SHIFTS = (0.0, 1.0, -1.0)
 MAX_DROPS = 200
 MAX_MILESTONES = 16
 _MOST_SINGLE = 0.25  # share of the plateaus that may be a single point
+_LONGEST_FLAT = 0.25  # share of the run: a lower level that lasted longer was no warmup
 _HIDDEN_DROPS = 4  # so many drops may fall between two logged points
 
 
@@ -56,7 +57,7 @@ def plateau_candidates(stretch: Stretch) -> Iterator[Candidate]:
 
 def _levels(flat: Stretch) -> tuple[float, list[_Drop], float] | None:
     """(first level, drops, gamma), or None where the points are not a few flat levels falling by one factor."""
-    changes = np.flatnonzero(np.abs(np.diff(flat.lr)) > flat.tol[1:] + flat.tol[:-1])
+    changes = np.flatnonzero(flat.changed)
     if len(changes) > MAX_DROPS or len(flat) < 2 * (len(changes) + 1) - 1:
         return None
     starts = np.concatenate([[0], changes + 1])
@@ -119,7 +120,7 @@ def _ramps(stretch: Stretch, level: float, shift: float) -> Iterator[Ramp]:
     reached = float(stretch.t[top]) + shift
     if top > 1 and np.ptp(lr) <= 2 * tol.max():
         steps = roundest(float(t[-1]), reached)
-        if steps is not None and steps > 0:
+        if steps is not None and 0 < steps <= _LONGEST_FLAT * stretch.last:
             yield Ramp(steps, shortest(float(np.median(lr)) / level, float(tol[0]) / level), "constant")
         return
     if top == 1:

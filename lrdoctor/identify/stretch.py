@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.trajectory import GroupTrajectory, Trajectory
+
+BoolArray = npt.NDArray[np.bool_]
 
 SEARCH_POINTS = 240
 """Fitting looks at no more points than this; whether the fit holds is checked on all of them."""
@@ -23,6 +26,7 @@ class Stretch:
 
     `planned` holds the tick counts at which the run may have been planned to end, best guess first. `slack` is how many
     ticks the clock may be ahead: where the log is sparse, a session begins somewhere before its first point.
+    `quantum` is the unit of the last decimal where the log prints few of them, else 0.
     """
 
     t: FloatArray
@@ -30,6 +34,7 @@ class Stretch:
     tol: FloatArray
     planned: tuple[float, ...] = ()
     slack: float = 1.5
+    quantum: float = 0.0
 
     def __len__(self) -> int:
         return len(self.t)
@@ -48,6 +53,13 @@ class Stretch:
         return int(np.argmax(self.lr >= self.peak - self.tol))
 
     @cached_property
+    def changed(self) -> BoolArray:
+        """(n - 1,) where the LR differs from the point before by more than its number format does."""
+        rounding = self.tol[1:] + self.tol[:-1]
+        limit = np.minimum(rounding, 0.99 * self.quantum) if self.quantum else rounding
+        return np.abs(np.diff(self.lr)) > limit
+
+    @cached_property
     def thin(self) -> Stretch:
         """The same with at most SEARCH_POINTS points: evenly spread, the ends and the sharpest turns kept."""
         if len(self) <= SEARCH_POINTS:
@@ -61,7 +73,7 @@ class Stretch:
 
     def at(self, index: np.ndarray[tuple[int], np.dtype[np.int64]] | slice) -> Stretch:
         """The points at these indices, on the same clock."""
-        return Stretch(self.t[index], self.lr[index], self.tol[index], self.planned, self.slack)
+        return Stretch(self.t[index], self.lr[index], self.tol[index], self.planned, self.slack, self.quantum)
 
 
 def tolerance(lr: FloatArray, trajectory: Trajectory) -> FloatArray:

@@ -35,7 +35,8 @@ def test_the_planned_peak_counts_where_the_log_begins_late():
 
 def test_what_is_not_known_is_none():
     found = sibling(log_lr=False, loss=None)
-    assert (found.optimizer, found.batch_size, found.peak_lr, found.family, found.final_loss, found.first_loss) == (None,) * 6
+    assert (found.optimizer, found.batch_size, found.peak_lr, found.family) == (None,) * 4
+    assert (found.final_loss, found.first_loss, found.loss_tag) == (None,) * 3
 
 
 def test_a_run_that_broke_has_a_final_loss_of_nan():
@@ -49,12 +50,11 @@ def test_runs_that_start_at_the_same_loss_are_alike():
     assert not sibling(loss=None).started_like(mine)
 
 
-def test_a_resumed_log_says_nothing_about_the_start():
-    assert sibling(resume_at=(0,)).first_loss is not None
+def test_a_loss_that_is_never_finite_says_nothing_about_the_start():
     assert sibling(loss=synth.Loss(breaks_at=0)).first_loss is None
 
 
-@pytest.mark.parametrize("name, kind", [
+@pytest.mark.parametrize(("name", "kind"), [
     ("AdamW", "adam"), ("adamw_torch_fused", "adam"), ("torch.optim.adam.Adam", "adam"), ("adam_w", "adam"),
     ("SGD", "sgd"), ("nesterov", "sgd"), ("momentum", "sgd"), ("RAdam", "other"), ("Adafactor", "other"),
     ("prodigy", "other"), ("Lion", "other"), ("AdaGrad", "other"), ("", None), (None, None),

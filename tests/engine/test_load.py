@@ -75,7 +75,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("body, place, why", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("body", "place", "why"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_file_is_named_with_line_and_reason(rule_file, body, place, why):
     with pytest.raises(RuleFileError) as caught:
         load_rules([rule_file(body)])

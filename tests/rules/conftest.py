@@ -1,0 +1,121 @@
+"""Runs whose learning rate torch itself executed, and what the built-in rules say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrdoctor import synth
+from lrdoctor.engine import Evidence, apply_rules, load_rules
+from lrdoctor.identify import identify
+from lrdoctor.model.finding import Finding
+from lrdoctor.readers.checkpoint import read_checkpoint
+from lrdoctor.reconstruct import reconstruct
+from lrdoctor.resources import rules_dir
+from lrdoctor.schedules import Unknown
+from lrdoctor.testing import examine
+
+torch = pytest.importorskip("torch")
+schedulers = torch.optim.lr_scheduler
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The learning rate of every update and the checkpoints written."""
+
+    lrs: tuple[float, ...]
+    checkpoints: tuple[str, ...]
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Executed]:
+    """Steps a torch optimizer and scheduler.
+
+    `build(lr_scheduler, optimizer)` makes the scheduler, which is stepped every `per` updates. At the updates `lost_at`
+    a new session begins that loads the optimizer's state and not the scheduler's; at `kept_at` one that loads both.
+    `save_at` writes checkpoints, with the scheduler unless `unsaved`.
+    """
+
+    def run(
+        build: Callable[[Any, Any], Any],
+        steps: int,
+        *,
+        per: int = 1,
+        lr: float = 0.1,
+        lost_at: Sequence[int] = (),
+        kept_at: Sequence[int] = (),
+        save_at: Sequence[int] = (),
+        unsaved: bool = False,
+        optimizer: str = "SGD",
+        updates_per_epoch: int = 20,
+    ) -> Executed:
+        model = torch.nn.Linear(2, 1)
+
+        def session() -> tuple[Any, Any]:
+            new = getattr(torch.optim, optimizer)(model.parameters(), lr=lr)
+            return new, build(schedulers, new)
+
+        opt, sched = session()
+        lrs, written = [], []
+        for step in range(steps):
+            if step in (*lost_at, *kept_at):
+                old, clock = opt.state_dict(), sched.state_dict()
+                opt, sched = session()
+                opt.load_state_dict(old)
+                if step in kept_at:
+                    sched.load_state_dict(clock)
+            lrs.append(float(opt.param_groups[0]["lr"]))
+            model(torch.ones(1, 2)).sum().backward()
+            opt.step()
+            opt.zero_grad()
+            if (step + 1) % per == 0:
+                sched.step()
+            if step + 1 in save_at:
+                state = {"model": model.state_dict(), "optimizer": opt.state_dict(), "global_step": step + 1}
+                state |= {"epoch": (step + 1) // updates_per_epoch}
+                state |= {} if unsaved else {"scheduler": sched.state_dict()}
+                path = tmp_path / f"step_{step + 1}.pt"
+                torch.save(state, path)
+                written.append(str(path))
+        return Executed(tuple(lrs), tuple(written))
+
+    return run
+
+
+@pytest.fixture
+def diagnose() -> Callable[..., list[Finding]]:
+    """The active findings on an executed run; `float32` as TensorBoard logs it. Further settings are synth.run's."""
+    rules = load_rules([rules_dir()])
+
+    def ask(
+        executed: Executed | Sequence[float],
+        *,
+        float32: bool = False,
+        siblings: Sequence[synth.RunSpec] = (),
+        **settings: Any,
+    ) -> list[Finding]:
+        executed = executed if isinstance(executed, Executed) else Executed(tuple(executed), ())
+        lrs = np.asarray(executed.lrs, dtype=np.float32 if float32 else np.float64).tolist()
+        spec = synth.run(
+            Unknown(tuple(range(len(lrs))), tuple(lrs)), **{"steps": len(lrs), "complete": None, **settings}
+        )
+        run = replace(spec.build(), checkpoints=tuple(read_checkpoint(path) for path in executed.checkpoints))
+        trajectory = reconstruct(run)
+        beside = tuple(one for sibling in siblings for one in (_sibling(sibling),))
+        applied = apply_rules(rules, Evidence(run, trajectory, identify(trajectory, run.checkpoints), beside))
+        assert applied.problems == ()
+        return [finding for finding in applied.findings if finding.suppressed_by is None]
+
+    return ask
+
+
+def _sibling(spec: synth.RunSpec) -> Any:
+    from lrdoctor.engine import sibling_of
+
+    evidence = examine(spec)
+    return sibling_of(evidence.run, evidence.trajectory, evidence.identification)
