@@ -11,6 +11,7 @@ from typing import Any
 
 from lrdoctor import __version__
 from lrdoctor.engine import Evidence, Rule, apply_rules, load_rules, select_rules, sibling_of
+from lrdoctor.engine.optimizers import optimizer_of
 from lrdoctor.errors import LrdoctorError, MissingExtraError, ReadError
 from lrdoctor.identify import identify
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis, Skipped, TorchReplay, Verdict
@@ -155,10 +156,8 @@ def _simulate(
 
     replay = None
     try:
-        optimizer = evidence.run.declared("optimizer")
-        replay = step_through_torch(
-            remedy.schedule, evidence.trajectory.steps, optimizer=optimizer if isinstance(optimizer, str) else None
-        )
+        optimizer = optimizer_of(evidence.run)
+        replay = step_through_torch(remedy.schedule, evidence.trajectory.steps, optimizer=optimizer)
     except MissingExtraError as error:
         left_out.append(f"torch replay of the fix: {error.what} {error.hint or ''}".strip())
     counterfactual = estimate(
