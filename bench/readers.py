@@ -66,6 +66,7 @@ def bench_events(folder: Path, count: int) -> None:
 
 def bench_checkpoint(folder: Path, megabytes: int) -> None:
     import torch
+
     from lrdoctor.readers.checkpoint import read_checkpoint
 
     width = 1024

@@ -6,7 +6,45 @@ The public names, for scripts and rule files. Importing this module is cheap: ea
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
+    from lrdoctor import synth as synth
+    from lrdoctor.audit import audit as audit
+    from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
+    from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
+    from lrdoctor.engine.remedies import scaled as scaled
+    from lrdoctor.engine.remedies import with_horizon as with_horizon
+    from lrdoctor.engine.rule import Case as Case
+    from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.model.finding import Finding as Finding
+    from lrdoctor.model.finding import Remedy as Remedy
+    from lrdoctor.model.identification import Fit as Fit
+    from lrdoctor.model.identification import Identification as Identification
+    from lrdoctor.model.run import Checkpoint as Checkpoint
+    from lrdoctor.model.run import OptimizerState as OptimizerState
+    from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import SchedulerState as SchedulerState
+    from lrdoctor.model.schedule import Schedule as Schedule
+    from lrdoctor.model.trajectory import Curve as Curve
+    from lrdoctor.model.trajectory import GroupTrajectory as GroupTrajectory
+    from lrdoctor.model.trajectory import LossCurve as LossCurve
+    from lrdoctor.model.trajectory import Trajectory as Trajectory
+    from lrdoctor.readers import read as read
+    from lrdoctor.schedules import Constant as Constant
+    from lrdoctor.schedules import CosineAnnealingLR as CosineAnnealingLR
+    from lrdoctor.schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
+    from lrdoctor.schedules import ExponentialLR as ExponentialLR
+    from lrdoctor.schedules import LinearLR as LinearLR
+    from lrdoctor.schedules import MultiStepLR as MultiStepLR
+    from lrdoctor.schedules import OneCycleLR as OneCycleLR
+    from lrdoctor.schedules import PolynomialLR as PolynomialLR
+    from lrdoctor.schedules import Sequence as Sequence
+    from lrdoctor.schedules import StepLR as StepLR
+    from lrdoctor.schedules import Stepped as Stepped
+    from lrdoctor.schedules import Unknown as Unknown
+    from lrdoctor.schedules import Warmup as Warmup
 
 __version__ = "0.1.0"
 
@@ -20,6 +58,7 @@ _HOME = {
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
+    "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",

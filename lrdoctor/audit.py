@@ -131,7 +131,7 @@ def _verdict(evidence: Evidence, active: Sequence[Finding]) -> Verdict:
     if any(finding.severity in ("error", "warning") for finding in active):
         return "lr-faulty"
     lead = evidence.identification.lead
-    known = lead is not None and all(fit.family != "Unknown" for fit in lead.fits)
+    known = lead is not None and all(fit.sure for fit in lead.fits)
     gated = any(finding.code == "LR901" for finding in active)
     return "lr-healthy" if known and not gated else "lr-unknown"
 

@@ -71,7 +71,7 @@ COMPLETED = 0.98
 MIN_POINTS = 5
 """A restart is told from this many logged points after it (chosen by us)."""
 LEAP = 0.02
-"""A change at the resume of this fraction of the peak is a jump, not a continuation (chosen by us)."""
+"""A change at the resume of less than this fraction of the peak is a continuation (chosen by us)."""
 MAX_GAP = 256
 """Where the resume lies within a gap of the log, at most this many places for it are tried."""
 SCRATCH = 0.5
@@ -157,6 +157,12 @@ class Restart:
         return due
 
     @property
+    def first(self) -> int:
+        """The index of the first point that shows it: where it jumped, else the first of all."""
+        off = np.abs(self.seen - self.due)
+        return 0 if self.silent else int(np.argmax(off > min(LEAP * self.planned.peak_lr, float(off.max()) / 2.0)))
+
+    @property
     def worst(self) -> int:
         """The index of the point that is farthest off."""
         return int(np.argmax(np.abs(self.seen - self.due)))
@@ -216,11 +222,13 @@ def _restart(
     allowed = tolerance * peak + trajectory.lr_quantum
     if np.abs(lrs - due).max() < max(damage * peak, 3.0 * allowed):
         return None
-    silent = abs(float(lrs[0] - due[0])) <= LEAP * peak
     for step in _places(trajectory, float(group.steps[earlier][-1]), float(steps[0])):
-        anew = _anew(before, begun, steps - step, float(due[0]) if silent else None)
-        if np.all(np.abs(lrs - anew) <= allowed):
-            return Restart(before.family, step, silent, steps, lrs, before.whole)
+        for silent in (True, False):
+            anew = _anew(before, begun, steps - step, float(due[0]) if silent else None)
+            # A scheduler that was built before the optimizer's state was loaded sets its LR at its first step only.
+            carried = (steps < step + before.steps_per_tick) & (np.abs(lrs - due) <= LEAP * peak)
+            if np.all(carried | (np.abs(lrs - anew) <= allowed)) and not carried.all():
+                return Restart(before.family, step, silent, steps, lrs, before.whole)
     return None
 
 
@@ -259,7 +267,7 @@ def _step_restarts(trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> Ite
         return
     near, begun = _interval(trajectory), 0.0
     starts = [part.first_step for part in trajectory.segments if part.resumed]
-    for start, end in zip(starts, [*starts[1:], float(group.steps[-1]) + 1.0], strict=True):
+    for start, end in pairwise([*starts, float(group.steps[-1]) + 1.0]):
         before = [drop - begun for drop in drops if begun < drop <= start]
         after = [drop - start for drop in drops if start < drop < end]
         agreed = _agreed(before, after, end - start, near)
@@ -377,11 +385,11 @@ def _restart_finding(
     restart: Restart, trajectory: Trajectory, saved: tuple[Checkpoint, ...], severity: Severity
 ) -> Finding:
     unit = "epoch" if trajectory.step_unit == "epoch" else "step"
-    seen, due, worst = restart.seen, restart.due, restart.worst
+    seen, due, first, worst = restart.seen, restart.due, restart.first, restart.worst
     form = (
-        f"goes on from {seen[0]:.4g} while its clock is back at 0"
+        f"goes on from {seen[first]:.4g} while its clock is back at 0"
         if restart.silent
-        else f"jumps to {seen[0]:.4g}, where it begins, from a planned {due[0]:.4g}"
+        else f"jumps to {seen[first]:.4g}, where it begins, from a planned {due[first]:.4g}"
     )
     return Finding(
         measured=f"At {unit} {restart.step:.0f} the {restart.family} starts over: the learning rate {form}.",
@@ -392,8 +400,8 @@ def _restart_finding(
         evidence={
             "resume_step": restart.step,
             "form": "silent" if restart.silent else "jump",
-            "lr_at_resume": float(seen[0]),
-            "planned_lr_at_resume": float(due[0]),
+            "lr_at_resume": float(seen[first]),
+            "planned_lr_at_resume": float(due[first]),
             "worst_step": float(restart.steps[worst]),
             "worst_lr": float(seen[worst]),
             "planned_worst_lr": float(due[worst]),

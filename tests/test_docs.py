@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lrdoctor.engine import load_rules
 from lrdoctor.resources import rules_dir
+from lrdoctor.testing import check_rule
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,3 +36,11 @@ def test_every_local_link_of_the_docs_leads_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_rule_shown_in_the_docs_loads_and_its_cases_hold(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "writing-rules.md").read_text(encoding="utf-8")
+    shown = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "@rule" in block)
+    (tmp_path / "ends_while_rising.py").write_text(shown, encoding="utf-8")
+    (rule,) = load_rules([tmp_path])
+    assert check_rule(rule) == []

@@ -37,6 +37,8 @@ def _matching(rules: Sequence[Rule], item: str) -> list[Rule]:
 
 def _unknown(rules: Sequence[Rule], wanted: str) -> UnknownRuleError:
     known = {key.lower(): key for rule in rules for key in (rule.code, rule.name)}
-    close = difflib.get_close_matches(wanted.strip().lower(), known, n=1, cutoff=0.5)
+    text = wanted.strip().lower()
+    begun = [key for key in known if text and key.startswith(text)]
+    close = begun[:1] or difflib.get_close_matches(text, known, n=1, cutoff=0.5)
     hint = f"did you mean {known[close[0]]}? " if close else ""
     return UnknownRuleError(f"There is no rule {wanted!r}.", hint=f"{hint}`lrdoctor rules` lists them all")

@@ -25,6 +25,7 @@ class Candidate:
     """`schedule` is the main schedule, `whole` it with its warmup; both in ticks. `shift` as in `Fit`.
 
     `free` counts the fitted numbers, `cost` is the description length: the fewer digits, the more a person wrote it.
+    `trust` caps the confidence of a reading that says little of the schedule however well it fits.
     """
 
     schedule: Schedule
@@ -34,6 +35,7 @@ class Candidate:
     shift: float = 0.0
     warmup: WarmupShape | None = None
     assumed: tuple[str, ...] = ()
+    trust: float = 1.0
 
     @property
     def family(self) -> str:

@@ -134,11 +134,13 @@ def _confidence(best: Judged, rival: Judged | None) -> float:
     spare = len(best.clock.points) - best.candidate.free
     if not best.exact:
         apart = rival is None or rival.error > 5 * best.error
-        return 0.8 if best.error < 1e-3 and apart else 0.6
-    sure = 0.99 if spare > 3 else 0.7
-    if rival is not None and rival.exact:
-        sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
-    return min(sure, 0.85) if best.candidate.assumed else sure
+        sure = 0.8 if best.error < 1e-3 and apart else 0.6
+    else:
+        sure = 0.99 if spare > 3 else 0.7
+        if rival is not None and rival.exact:
+            sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
+        sure = min(sure, 0.85) if best.candidate.assumed else sure
+    return min(sure, best.candidate.trust)
 
 
 def unknown(stretch: Stretch, first: float, nearest: str | None = None) -> Fit:

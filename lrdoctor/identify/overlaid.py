@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lrdoctor.model.identification import WarmupShape
 from lrdoctor.schedules import LinearLR, Sequence, Stepped
 
 _COST = 2.0
+_RISE_TRUST = 0.4  # what comes after the rise is the schedule, and it was not seen
 _CURVED = tuple(model for model in MODELS if model.family in ("CosineAnnealingLR", "PolynomialLR"))
 
 
@@ -61,4 +63,5 @@ def rise_candidates(stretch: Stretch) -> Iterator[Candidate]:
     peak = float(start + slope * last)
     factor = shortest(max(float(start), 0.0) / peak, float(stretch.tol[-1]) / peak)
     line = LinearLR(peak, int(last) if last.is_integer() else last, factor, 1.0)  # type: ignore[arg-type]
-    yield make_candidate(line, [peak, factor], assumed=("the rise had not ended when the log did",))
+    rise = make_candidate(line, [peak, factor], assumed=("the rise had not ended when the log did",))
+    yield replace(rise, trust=_RISE_TRUST)

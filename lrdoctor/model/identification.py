@@ -16,6 +16,10 @@ class WarmupShape:
     start_factor: float
 
 
+SURE = 0.5
+"""A reading with less confidence than this is a guess: nothing is called healthy on its strength."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """One schedule over one stretch of one parameter group.
@@ -45,6 +49,11 @@ class Fit:
     @property
     def family(self) -> str:
         return self.schedule.family
+
+    @property
+    def sure(self) -> bool:
+        """Whether a family was recognised with confidence."""
+        return self.family != "Unknown" and self.confidence >= SURE
 
     @property
     def peak_lr(self) -> float:

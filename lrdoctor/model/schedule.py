@@ -16,7 +16,8 @@ class Schedule(ABC):
     """A learning-rate schedule: frozen parameters and `lr_at`.
 
     A *tick* is one call of the scheduler's `step()`. Families count in ticks; `Stepped` maps optimizer updates to
-    ticks. `lr_at(t)` is the LR in force after t calls of `step()` (t = 0: as constructed), equal to torch's own at integer t.
+    ticks. `lr_at(t)` is the LR in force after t calls of `step()` (t = 0: as constructed), equal to torch's own at
+    integer t.
     """
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from lrdoctor.readers.folder_tree import Folder, LogFile, Walk
 from lrdoctor.readers.run_folders import RunFolder, run_folders
 from lrdoctor.readers.separate_files import separate_runs
 
-_WEIGHTS_ONLY = "holds model weights only: no optimizer, no scheduler, no step counter"
+_WEIGHTS_ONLY = "weights only: no optimizer, no scheduler and no step counter in it"
 _TRIED = 20  # so many checkpoints of a folder without logs are opened to see whether one is of a training
 
 

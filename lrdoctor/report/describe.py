@@ -46,7 +46,7 @@ def describe(schedule: Schedule, step_unit: StepUnit) -> Description:
                 schedule, warmup = parts[-1], None
             case Stepped(schedule=inner, unit=unit):
                 schedule, stepped = inner, unit
-            case Warmup(main=inner):
-                schedule, warmup = inner, schedule
+            case Warmup(main=inner) as whole:
+                schedule, warmup = inner, whole
             case _:
                 return Description(schedule, stepped, warmup, first_step)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules._check import require
-from lrdoctor.schedules._write import call
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,11 +60,8 @@ class Warmup(Schedule):
             ramp = f"LinearLR({optimizer}, start_factor={number(factor)}, total_iters={number(self.steps)})"
         else:
             ramp = f"ConstantLR({optimizer}, factor={number(factor)}, total_iters={number(self.steps)})"
-        main = self.main.torch_code(optimizer)
-        return (
-            f"torch.optim.lr_scheduler.SequentialLR(\n    {optimizer},\n    [\n"
-            f"        torch.optim.lr_scheduler.{ramp},\n        {main},\n    ],\n    milestones=[{number(self.steps)}],\n)"
-        )
+        parts = f"torch.optim.lr_scheduler.{ramp}", self.main.torch_code(optimizer)
+        return _sequential_code(optimizer, parts, (self.steps,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +118,9 @@ class Sequence(Schedule):
     family: ClassVar[str] = "Unknown"
 
     def __post_init__(self) -> None:
-        require(len(self.parts) == len(self.milestones) + 1, "Sequence needs one milestone fewer than parts", self.milestones)
-        require(list(self.milestones) == sorted(self.milestones), "Sequence needs sorted milestones", self.milestones)
+        marks = self.milestones
+        require(len(self.parts) == len(marks) + 1, "Sequence needs one milestone fewer than parts", marks)
+        require(list(marks) == sorted(marks), "Sequence needs sorted milestones", marks)
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
@@ -146,6 +145,10 @@ class Sequence(Schedule):
         return {"milestones": list(self.milestones)}
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
-        inner = ",\n        ".join(part.torch_code(optimizer) for part in self.parts)
-        marks = ", ".join(number(mark) for mark in self.milestones)
-        return f"torch.optim.lr_scheduler.SequentialLR(\n    {optimizer},\n    [\n        {inner},\n    ],\n    milestones=[{marks}],\n)"
+        return _sequential_code(optimizer, [part.torch_code(optimizer) for part in self.parts], self.milestones)
+
+
+def _sequential_code(optimizer: str, parts: Iterable[str], milestones: Iterable[float]) -> str:
+    marks = ", ".join(map(number, milestones))
+    inner = "    [\n" + "".join(f"        {part},\n" for part in parts) + "    ]"
+    return f"torch.optim.lr_scheduler.SequentialLR(\n    {optimizer},\n{inner},\n    milestones=[{marks}],\n)"

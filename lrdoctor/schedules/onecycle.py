@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,7 +58,7 @@ class OneCycleLR(Schedule):
         turns = self.turns()
         lr = np.empty_like(t)
         remaining = np.ones(t.shape, dtype=bool)
-        for (t0, lr0), (t1, lr1) in zip(turns[:-1], turns[1:], strict=True):
+        for (t0, lr0), (t1, lr1) in itertools.pairwise(turns):
             here = remaining & ((t <= t1) | (t1 == turns[-1][0]))
             part = (t[here] - t0) / (t1 - t0) if t1 != t0 else np.ones(int(here.sum()))
             lr[here] = self._anneal(lr0, lr1, part)

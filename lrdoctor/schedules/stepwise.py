@@ -55,12 +55,14 @@ class MultiStepLR(Schedule):
     family: ClassVar[str] = "MultiStepLR"
 
     def __post_init__(self) -> None:
-        require(list(self.milestones) == sorted(self.milestones), "MultiStepLR needs sorted milestones", self.milestones)
+        ordered = list(self.milestones) == sorted(self.milestones)
+        require(ordered, "MultiStepLR needs sorted milestones", self.milestones)
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
-        passed = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), t, side="right")
-        return self.lr * self.gamma**passed
+        passed = np.searchsorted(np.asarray(self.milestones, dtype=np.float64), t, side="right").astype(np.float64)
+        lr: FloatArray = self.lr * self.gamma**passed
+        return lr
 
     @property
     def peak_lr(self) -> float:

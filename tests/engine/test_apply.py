@@ -97,7 +97,9 @@ def test_options_replace_defaults(loaded, evidence):
     assert apply_rules(rules, evidence, {"XX001": {"limit": 2}}).findings[0].measured == "(2, True)"
 
 
-@pytest.mark.parametrize(("given", "hint"), [({"limti": 1.0}, "limit"), ({"limit": "high"}, "0.5"), ({"on": 1}, "True")])
+@pytest.mark.parametrize(
+    ("given", "hint"), [({"limti": 1.0}, "limit"), ({"limit": "high"}, "0.5"), ({"on": 1}, "True")]
+)
 def test_options_that_do_not_fit_are_an_error_with_a_hint(loaded, evidence, given, hint):
     with pytest.raises(SettingsError) as caught:
         apply_rules(loaded(WITH_OPTION), evidence, {"XX001": given})

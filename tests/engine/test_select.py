@@ -33,7 +33,10 @@ def test_ignore_wins_over_select():
     assert codes(["LR101"], ["ALL"]) == []
 
 
-@pytest.mark.parametrize(("wanted", "nearest"), [("LR1O1", "LR101"), ("no-warmpu", "no-warmup"), ("lr-not-scaled", "LR")])
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [("LR1O1", "LR101"), ("no-warmpu", "no-warmup"), ("lr-not-scaled", "lr-not-scaled-for-batch")],
+)
 @pytest.mark.parametrize("use", [lambda w: select_rules(RULES, [w]), lambda w: select_rules(RULES, (), [w])])
 def test_an_unknown_one_is_answered_with_the_nearest(use, wanted, nearest):
     with pytest.raises(UnknownRuleError) as caught:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lrdoctor import synth
-from lrdoctor.engine import Evidence, apply_rules, load_rules
+from lrdoctor.engine import Evidence, Sibling, apply_rules, load_rules, sibling_of
 from lrdoctor.identify import identify
 from lrdoctor.model.finding import Finding
 from lrdoctor.readers.checkpoint import read_checkpoint
@@ -106,7 +106,7 @@ def diagnose() -> Callable[..., list[Finding]]:
         )
         run = replace(spec.build(), checkpoints=tuple(read_checkpoint(path) for path in executed.checkpoints))
         trajectory = reconstruct(run)
-        beside = tuple(one for sibling in siblings for one in (_sibling(sibling),))
+        beside = tuple(_sibling(spec) for spec in siblings)
         applied = apply_rules(rules, Evidence(run, trajectory, identify(trajectory, run.checkpoints), beside))
         assert applied.problems == ()
         return [finding for finding in applied.findings if finding.suppressed_by is None]
@@ -114,8 +114,6 @@ def diagnose() -> Callable[..., list[Finding]]:
     return ask
 
 
-def _sibling(spec: synth.RunSpec) -> Any:
-    from lrdoctor.engine import sibling_of
-
+def _sibling(spec: synth.RunSpec) -> Sibling:
     evidence = examine(spec)
     return sibling_of(evidence.run, evidence.trajectory, evidence.identification)

@@ -186,3 +186,13 @@ def test_counters_of_two_checkpoints_tell_a_lost_clock(train, diagnose):
 def test_counters_that_agree_are_silent(train, diagnose, per):
     executed = train(ALL["CosineAnnealingLR"], 600, per=per, kept_at=(240,), save_at=(240, 600))
     assert codes(diagnose(executed, log_lr=False)) == ["LR901"]
+
+
+@pytest.mark.parametrize(("form", "build"), SMOOTH.values(), ids=SMOOTH)
+def test_the_message_names_the_values_on_both_sides_of_a_jump(train, diagnose, form, build):
+    executed = train(build, 600, lost_at=(250,))
+    (finding,) = diagnose(executed, resume_at=(250,))
+    planned = train(build, 600).lrs
+    at = 250 if form == "silent" else 251  # a scheduler built before the optimizer was loaded jumps one step later
+    assert finding.evidence["lr_at_resume"] == pytest.approx(executed.lrs[at])
+    assert finding.evidence["planned_lr_at_resume"] == pytest.approx(planned[at], rel=0.01)
