@@ -1,4 +1,4 @@
-"""Rebuild the pages that are views of the code: docs/rules.md and docs/cli.md.
+"""Rebuild what is a view of the code: docs/rules.md, docs/cli.md and the README's table of rules.
 
 python docs/make.py          write them
 python docs/make.py --check  exit 1 where one is out of date (the tests do)
@@ -6,6 +6,7 @@ python docs/make.py --check  exit 1 where one is out of date (the tests do)
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from lrdoctor.cli.main import cli
 from lrdoctor.engine import load_rules
 from lrdoctor.resources import rules_dir
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
+_TABLE = re.compile(r"(?<=<!-- rules: made by `make docs` -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
 
 
 def rules_page() -> str:
@@ -44,19 +46,26 @@ def _help(command: click.Command, name: str) -> str:
     return f"## `{name}`\n\n```text\n{command.get_help(context)}\n```\n"
 
 
-PAGES = {"rules.md": rules_page, "cli.md": cli_page}
+def readme() -> str:
+    """The README with a row a rule."""
+    rows = [f"| {rule.code} | {rule.page.title.rstrip('.')} |\n" for rule in load_rules((rules_dir(),))]
+    table = "".join(["\n| rule | fault |\n| --- | --- |\n", *rows, "\n"])
+    return _TABLE.sub(lambda _: table, (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+PAGES = {"docs/rules.md": rules_page, "docs/cli.md": cli_page, "README.md": readme}
 
 
 def main() -> int:
     stale = []
     for name, build in PAGES.items():
-        text, path = build(), DOCS / name
+        text, path = build(), ROOT / name
         if "--check" in sys.argv[1:]:
             stale += [name] if not path.is_file() or path.read_text(encoding="utf-8") != text else []
         else:
             path.write_text(text, encoding="utf-8")
     for name in stale:
-        print(f"docs/{name} is out of date: run `make docs`", file=sys.stderr)
+        print(f"{name} is out of date: run `make docs`", file=sys.stderr)
     return int(bool(stale))
 
 
