@@ -65,7 +65,8 @@ def _schedules(read: Sequence[Outcome]) -> str:
     sharp = _errors([one for one in right if one.exact])
     lines += [
         "",
-        f"Family right: {len(right) / len(read):.1%}. Wrong family stated with confidence: {sure_wrong / len(read):.1%}.",
+        f"Family right: {len(right) / len(read):.1%}.",
+        f"Wrong family stated with confidence: {sure_wrong / len(read):.1%}.",
         f"Parameter error, 95th percentile: {_figure(errors, 95)} (exact forms {_figure(sharp, 95)}).",
         "",
     ]
