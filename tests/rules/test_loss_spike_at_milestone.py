@@ -75,11 +75,11 @@ def test_noise_alone_never_fires(staircase, diagnose, monkeypatch):
 
 
 def test_the_mean_of_an_epoch_logged_at_every_update_has_the_scatter_of_epochs(train, diagnose, monkeypatch):
-    executed = train(lambda torch, opt: torch.MultiStepLR(opt, [20, 40]), 1800, per=30)
+    executed = train(lambda torch, opt: torch.MultiStepLR(opt, [*range(10, 60, 4)], 0.5), 1800, per=30)
     for seed in range(12):
         monkeypatch.setattr(synth, "NOISE_SEED", seed)
         assert codes(diagnose(executed, steps_per_epoch=30, loss=synth.Loss(0.2, fall=0.3, noise=0.02, held=30))) == []
-    (finding,) = diagnose(executed, steps_per_epoch=30, loss=synth.Loss(held=30), spikes=(synth.Spike(600, 2.0),))
+    (finding,) = diagnose(executed, steps_per_epoch=30, loss=synth.Loss(held=30), spikes=(synth.Spike(660, 2.0),))
     assert finding.code == "LR503"
 
 
