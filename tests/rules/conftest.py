@@ -117,3 +117,42 @@ def diagnose() -> Callable[..., list[Finding]]:
 def _sibling(spec: synth.RunSpec) -> Sibling:
     evidence = examine(spec)
     return sibling_of(evidence.run, evidence.trajectory, evidence.identification)
+
+
+class Script:
+    """A training loop that a test writes out itself: `update` makes one update, `save` a checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = torch.nn.Linear(2, 1)
+        self.lrs: list[float] = []
+        self.checkpoints: list[str] = []
+
+    def optimizer(self, name: str = "Adam", lr: float = 0.1, **settings: Any) -> Any:
+        return getattr(torch.optim, name)(self.model.parameters(), lr=lr, **settings)
+
+    def update(self, optimizer: Any) -> None:
+        """Note the learning rate in force, then use it."""
+        self.lrs.append(float(optimizer.param_groups[0]["lr"]))
+        self.model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def save(self, optimizer: Any, scheduler: Any = None, **more: Any) -> str:
+        """A checkpoint after the updates made so far; `more` replaces or adds entries."""
+        state = {"model": self.model.state_dict(), "global_step": len(self.lrs)}
+        state |= {"optimizer": optimizer.state_dict()} if optimizer is not None else {}
+        state |= {"scheduler": scheduler.state_dict()} if scheduler is not None else {}
+        path = self.folder / f"step_{len(self.lrs)}.pt"
+        torch.save(state | more, path)
+        self.checkpoints.append(str(path))
+        return str(path)
+
+    @property
+    def executed(self) -> Executed:
+        return Executed(tuple(self.lrs), tuple(self.checkpoints))
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path)
