@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
     from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.engine.stated import stated_in_steps as stated_in_steps
     from lrdoctor.identify.declared import stated_whole as stated_whole
     from lrdoctor.model.finding import Finding as Finding
     from lrdoctor.model.finding import Remedy as Remedy
@@ -97,6 +98,7 @@ _HOME = {
     "optimizer_of": "lrdoctor.engine.optimizers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
+    "stated_in_steps": "lrdoctor.engine.stated",
     "stated_whole": "lrdoctor.identify.declared",
     "steps_per_update": "lrdoctor.engine.counts",
     "stretched": "lrdoctor.engine.remedies",

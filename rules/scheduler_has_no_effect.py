@@ -44,7 +44,6 @@ from lrdoctor import (
     Remedy,
     Run,
     Schedule,
-    SchedulerState,
     StepLR,
     Stepped,
     Trajectory,
@@ -52,7 +51,7 @@ from lrdoctor import (
     first_apart,
     planned_ticks,
     rule,
-    stated_whole,
+    stated_in_steps,
     synth,
     worst_apart,
 )
@@ -144,7 +143,7 @@ def _never_stepped(trajectory: Trajectory, saved: tuple[Checkpoint, ...], update
         if made <= updates or not _epochs_enough(trajectory, made, 0.0, point.epoch, 0.0):
             return None
         known = trajectory.steps_per_epoch is not None or point.epoch is not None
-        due = _due(point.schedulers[0], trajectory)
+        due = stated_in_steps(point.schedulers[0], trajectory)
         return Idle(0.0, made, f"in {point.path}", due, "error" if known else "warning")
     return None
 
@@ -160,7 +159,9 @@ def _stuck(trajectory: Trajectory, saved: tuple[Checkpoint, ...], updates: int) 
         stands = first.last_epoch == second.last_epoch and end is not None and second.last_epoch < end
         enough = _epochs_enough(trajectory, total, made, after.epoch, before.epoch)
         if stands and len(after.schedulers) == 1 and total - made > updates and enough:
-            return Idle(second.last_epoch, total, f"in {after.path}", _due(second, trajectory), "warning", since=made)
+            return Idle(
+                second.last_epoch, total, f"in {after.path}", stated_in_steps(second, trajectory), "warning", since=made
+            )
     return None
 
 
@@ -177,23 +178,6 @@ def _epochs_enough(
     if trajectory.steps_per_epoch:
         return made - since >= MIN_EPOCHS * trajectory.steps_per_epoch
     return epoch is None or since_epoch is None or epoch - since_epoch >= MIN_EPOCHS
-
-
-def _due(state: SchedulerState, trajectory: Trajectory) -> Schedule | None:
-    """The schedule in updates: it counts epochs where it is as long as the training has epochs."""
-    schedule, per_epoch = stated_whole(state), trajectory.steps_per_epoch
-    if schedule is None or not per_epoch or trajectory.epochs is None:
-        return schedule
-    epochs = (trajectory.planned_steps or trajectory.steps) / per_epoch
-    length = planned_ticks(state) or state.params.get("step_size") or _last_milestone(state)
-    if isinstance(length, int | float) and length <= epochs + 1.0:
-        return Stepped(schedule, per_epoch, "epoch")
-    return schedule
-
-
-def _last_milestone(state: SchedulerState) -> float | None:
-    marks = state.params.get("milestones")
-    return float(marks[-1]) if isinstance(marks, tuple) and marks else None
 
 
 def _against_settings(run: Run, trajectory: Trajectory, identification: Identification, updates: int) -> Idle | None:
