@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.engine.course import Contrast as Contrast
+    from lrdoctor.engine.course import Course as Course
+    from lrdoctor.engine.course import contrast as contrast
+    from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
@@ -52,8 +56,10 @@ _HOME = {
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
+    "Contrast": "lrdoctor.engine.course",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
+    "Course": "lrdoctor.engine.course",
     "Curve": "lrdoctor.model.trajectory",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
@@ -78,6 +84,8 @@ _HOME = {
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
+    "contrast": "lrdoctor.engine.course",
+    "course_of": "lrdoctor.engine.course",
     "read": "lrdoctor.readers",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
