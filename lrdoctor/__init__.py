@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import Course as Course
     from lrdoctor.engine.course import contrast as contrast
     from lrdoctor.engine.course import course_of as course_of
+    from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
@@ -92,6 +93,7 @@ _HOME = {
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
 }
 _MODULES = frozenset({"synth"})  # public names that are modules themselves

@@ -69,11 +69,14 @@ class Course:
 def course_of(
     trajectory: Trajectory, identification: Identification, checkpoints: Sequence[Checkpoint] | None
 ) -> Course | None:
-    """The course as the log shows it; where it shows none for sure, as the latest checkpoint states it."""
+    """The course as the log shows it; where it shows none for sure, as the latest checkpoint states it.
+
+    A learning rate that stands still says nothing of its schedule, so there a checkpoint knows better.
+    """
     lead = identification.lead
-    if lead is not None and lead.fit.sure:
+    if lead is not None and lead.fit.sure and lead.fit.family != "Constant":
         return _of_fit(trajectory, lead.fits)
-    if lead is not None and lead.fit.family != "Unknown":
+    if lead is not None and lead.fit.family not in ("Unknown", "Constant"):
         return None  # a guess is no evidence, and what a checkpoint states was tried among the readings
     found = [course for point in checkpoints or () if (course := course_of_checkpoint(trajectory, point)) is not None]
     return max(found, key=lambda course: course.last_step, default=None)
