@@ -66,7 +66,8 @@ MIN_IDLE = 3
 """Fewer idle steps are the rounding of a loader's length (chosen by us)."""
 ZERO = 1e-12
 """Part of the peak up to which a logged learning rate is zero, whatever schedule it is of."""
-DECIMALS = 11
+FEWEST_DECIMALS, MOST_DECIMALS = 4, 10
+"""Logs that round learning rates keep this many decimals: with fewer the numbers are as they are (chosen by us)."""
 STRETCHED_POINTS = 400
 UNSTEPPED = 2.0
 """From so many updates a step on, a scheduler without a known epoch may be one of epochs."""
@@ -123,8 +124,8 @@ def schedule_exhausted(
     floor: float = 1e-4,
 ) -> Iterator[Finding]:
     course = course_of(trajectory, identification, checkpoints)
-    found = _of_course(course, floor) if course is not None else None
-    found = found or _zero_tail(trajectory, floor) or _stopped_counting(trajectory, checkpoints or ())
+    found = _of_course(course, floor) if course is not None else _zero_tail(trajectory, floor)
+    found = found or _stopped_counting(trajectory, checkpoints or ())
     if found is not None and found.share > idle and found.total - found.used >= MIN_IDLE:
         yield _finding(found, trajectory)
 
@@ -183,8 +184,10 @@ def _zero_tail(trajectory: Trajectory, floor: float) -> Idle | None:
 
 
 def _last_decimal(lr: npt.NDArray[np.float64]) -> float:
-    """The unit of the last decimal the learning rates are written with; 0 where they have more than ten."""
-    return next((10.0**-count for count in range(1, DECIMALS) if np.abs(lr - np.round(lr, count)).max() < 1e-15), 0.0)
+    """The unit of the last decimal the learning rates are rounded to; 0 where they seem not to be rounded."""
+    counts = (count for count in range(1, MOST_DECIMALS + 1) if np.abs(lr - np.round(lr, count)).max() < 1e-15)
+    count = next(counts, None)
+    return 10.0**-count if count is not None and count >= FEWEST_DECIMALS else 0.0
 
 
 def _stopped_counting(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...]) -> Idle | None:
