@@ -17,6 +17,9 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.models import fine_tunes as fine_tunes
+    from lrdoctor.engine.models import transformer_of as transformer_of
+    from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
@@ -84,15 +87,18 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
     "audit": "lrdoctor.audit",
     "contrast": "lrdoctor.engine.course",
     "course_of": "lrdoctor.engine.course",
+    "fine_tunes": "lrdoctor.engine.models",
     "read": "lrdoctor.readers",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "transformer_of": "lrdoctor.engine.models",
     "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
 }
