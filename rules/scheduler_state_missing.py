@@ -168,7 +168,7 @@ class Restart:
         return int(np.argmax(np.abs(self.seen - self.due)))
 
 
-@rule("LR201", suppresses=("LR202", "LR203", "LR306"))
+@rule("LR201", suppresses=("LR202", "LR203", "LR303", "LR306"))
 def scheduler_state_missing(
     run: Run,
     trajectory: Trajectory,
