@@ -132,8 +132,9 @@ def _beside(origin: str | None, folder: str) -> Path:
 def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Paths that exist and paths that do not; the missing ones are told on stderr, and are fatal only when alone."""
     from lrdoctor.errors import UsageError
+    from lrdoctor.readers.storage import exists
 
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not exists(path)]
     errors = [
         UsageError("No such file or folder.", where=path, hint="check the spelling, or give its parent folder")
         for path in missing

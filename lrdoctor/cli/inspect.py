@@ -54,8 +54,9 @@ def command(checkpoints: tuple[str, ...], format_: str, output: Path | None) -> 
 def _read_all(paths: Sequence[str]) -> tuple[list[Checkpoint], list[tuple[str, ReadError]]]:
     from lrdoctor.errors import ReadError, UsageError
     from lrdoctor.readers.checkpoint import read_checkpoint
+    from lrdoctor.readers.storage import exists
 
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not exists(path)]
     if missing:
         raise UsageError("No such file or folder.", where=missing[0], hint="check the spelling")
     found, failed = [], []
@@ -70,14 +71,14 @@ def _read_all(paths: Sequence[str]) -> tuple[list[Checkpoint], list[tuple[str, R
 def _checkpoints_at(given: str) -> list[str]:
     """The path itself, or for a folder that is no checkpoint but holds some, those."""
     from lrdoctor.readers.checkpoint_folder import is_checkpoint_folder
+    from lrdoctor.readers.storage import is_dir, is_remote
 
-    path = Path(given)
-    shown = path.as_posix()
-    if not path.is_dir() or is_checkpoint_folder(given):
+    shown = given if is_remote(given) else Path(given).as_posix()
+    if not is_dir(shown) or is_checkpoint_folder(shown):
         return [shown]
     from lrdoctor.readers.folder_tree import Walk
 
-    tree = Walk().read(path, shown)
+    tree = Walk().read(shown)
     below = [found for folder in (tree, *tree.below()) for found in folder.checkpoints] if tree else []
     return below or [shown]
 

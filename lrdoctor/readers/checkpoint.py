@@ -12,6 +12,7 @@ from lrdoctor.readers.checkpoint_layout import Layout, layout_of
 from lrdoctor.readers.optimizer_state import optimizer_state
 from lrdoctor.readers.safetensors import looks_like_safetensors, read_safetensors
 from lrdoctor.readers.scheduler_state import scheduler_state, with_optimizer
+from lrdoctor.readers.storage import is_dir
 from lrdoctor.readers.torch_file import LEGACY_MAGIC, TAR_MAGIC_AT, ZIP_MAGIC, TorchFile, opened
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors")
@@ -32,7 +33,7 @@ def is_checkpoint(path: str, head: bytes) -> bool:
 
 def read_checkpoint(path: str) -> Checkpoint:
     """What the checkpoint holds. `ReadError` where nothing in it is usable."""
-    if Path(path).is_dir():
+    if is_dir(path):
         if not is_checkpoint_folder(path):
             raise ReadError(
                 "The folder is no checkpoint.",
@@ -50,6 +51,7 @@ def read_checkpoint(path: str) -> Checkpoint:
 def checkpoint_of(file: TorchFile) -> Checkpoint:
     """An open checkpoint file as a `Checkpoint`."""
     found, layout = contents_of(file.root), layout_of(file.root, file.number)
+    file.expect(found.numbers())
     optimizers = [optimizer_state(value, file.number) for value in found.optimizers]
     schedulers = _schedulers(found, optimizers, file)
     notes = (*file.notes, *_notes(file, found, layout))

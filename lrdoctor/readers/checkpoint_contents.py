@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from lrdoctor.readers.optimizer_state import looks_like_optimizer
 from lrdoctor.readers.plain import mapping
@@ -30,6 +31,22 @@ class Contents:
     schedulers: list[object] = field(default_factory=list)
     model: bool = False
     nodes: int = 0
+
+    def numbers(self) -> Iterator[Tensor]:
+        """The tensors an optimizer or a scheduler keeps its counters and rates in."""
+        for optimizer in self.optimizers:
+            held = mapping(optimizer) or {}
+            states = mapping(held.get("state")) or {}
+            groups = held.get("param_groups")
+            kept = [*states.values(), *(groups if isinstance(groups, list | tuple) else ())]
+            for inner in map(mapping, kept):
+                yield from (value for value in (inner or {}).values() if _is_number(value))
+        for scheduler in self.schedulers:
+            yield from (value for value in (mapping(scheduler) or {}).values() if _is_number(value))
+
+
+def _is_number(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and all(size == 1 for size in value.size)
 
 
 def contents_of(root: object) -> Contents:

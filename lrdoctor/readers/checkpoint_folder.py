@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Checkpoint, Note, OptimizerState, SchedulerState
@@ -14,6 +13,7 @@ from lrdoctor.readers.checkpoint_layout import layout_of
 from lrdoctor.readers.optimizer_state import optimizer_state
 from lrdoctor.readers.plain import whole
 from lrdoctor.readers.scheduler_state import scheduler_state, with_optimizer
+from lrdoctor.readers.storage import Entry, content_of, entries, head_of, is_file, joined, parent_of, size_of
 from lrdoctor.readers.torch_file import opened
 
 LFS_MAGIC = b"version https://git-lfs.github.com/spec"
@@ -24,6 +24,7 @@ _SCHEDULER = re.compile(r"^scheduler(_\d+)?\.(pt|bin)$")
 _OPTIMIZER = re.compile(r"^optimizer(_\d+)?\.(pt|bin)$")
 _OPTIMIZER_FOLDER = re.compile(r"^optimizer(_\d+)?$")
 _DEEPSPEED = re.compile(r"^mp_rank_00_model_states\.pt$")
+_SHARD = re.compile(r"zero_pp_rank_\d+_.*optim_states\.pt$")
 _HF_STEP = re.compile(r"^checkpoint-(\d+)$")
 _GLOBAL_STEP = re.compile(r"^(?:global_)?step_?(\d+)$")
 _RANDOM_STATE = re.compile(r"^(random_states_\d+\.pkl|rng_state(_\d+)?\.pth)$")
@@ -46,10 +47,10 @@ class _Gathered:
 def is_checkpoint_folder(path: str) -> bool:
     """Whether the folder's files were saved together as one checkpoint."""
     try:
-        names = {item.name for item in Path(path).iterdir()}
+        names = {entry.name for entry in entries(path)}
     except OSError:
         return False
-    return is_checkpoint_set(Path(path).name, names)
+    return is_checkpoint_set(_name(path), names)
 
 
 def is_checkpoint_set(folder_name: str, names: set[str]) -> bool:
@@ -63,8 +64,8 @@ def is_checkpoint_set(folder_name: str, names: set[str]) -> bool:
 def read_folder(path: str) -> Checkpoint:
     """The folder's files as one checkpoint. `ReadError` where none of them is usable."""
     found = _Gathered(path)
-    for item in sorted(Path(path).iterdir()):
-        _gather(item, found)
+    for entry in entries(path):
+        _gather(joined(path, entry.name), entry, found)
     if not (found.weights or found.optimizer or found.schedulers or found.global_step is not None):
         raise ReadError("The checkpoint cannot be read.", where=path, why=_reasons(found) or "its files are not usable")
     return Checkpoint(
@@ -82,7 +83,7 @@ def read_folder(path: str) -> Checkpoint:
 
 
 def _reasons(found: _Gathered) -> str:
-    return "; ".join(f"{Path(note.path).name}: {note.message}" for note in found.notes[:5])
+    return "; ".join(f"{_name(note.path)}: {note.message}" for note in found.notes[:5])
 
 
 def _kind(found: _Gathered) -> str:
@@ -90,30 +91,33 @@ def _kind(found: _Gathered) -> str:
 
 
 def _step_in_name(path: str) -> int | None:
-    match = _HF_STEP.match(Path(path).name) or _GLOBAL_STEP.match(Path(path).name)
+    match = _HF_STEP.match(_name(path)) or _GLOBAL_STEP.match(_name(path))
     return int(match[1]) if match else None
 
 
-def _gather(item: Path, found: _Gathered) -> None:
+def _name(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _gather(item: str, entry: Entry, found: _Gathered) -> None:
     """Add what one file of the folder says; a file that cannot be read is noted, the others still count."""
     try:
-        if item.is_dir():
+        if entry.is_dir:
             _gather_folder(item, found)
         elif not _is_pointer(item, found):
             _gather_file(item, found)
     except ReadError as error:
-        found.notes.append(Note(item.as_posix(), f"{item.name} cannot be read: {error.why or error.what}"))
+        found.notes.append(Note(item, f"{entry.name} cannot be read: {error.why or error.what}"))
     except OSError as error:
-        found.notes.append(Note(item.as_posix(), f"{item.name} cannot be opened: {error.strerror or error}"))
+        found.notes.append(Note(item, f"{entry.name} cannot be opened: {error.strerror or error}"))
 
 
-def _is_pointer(item: Path, found: _Gathered) -> bool:
-    if not _relevant(item.name):
+def _is_pointer(item: str, found: _Gathered) -> bool:
+    if not _relevant(_name(item)):
         return False
-    with item.open("rb") as stream:
-        pointer = stream.read(len(LFS_MAGIC)) == LFS_MAGIC
+    pointer = head_of(item, len(LFS_MAGIC)) == LFS_MAGIC
     if pointer:
-        found.notes.append(Note(item.as_posix(), f"{item.name} is a git LFS pointer, not data"))
+        found.notes.append(Note(item, f"{_name(item)} is a git LFS pointer, not data"))
     return pointer
 
 
@@ -122,22 +126,23 @@ def _relevant(name: str) -> bool:
     return name == "trainer_state.json" or any(pattern.match(name) for pattern in patterns)
 
 
-def _gather_folder(item: Path, found: _Gathered) -> None:
-    if _OPTIMIZER_FOLDER.match(item.name):
+def _gather_folder(item: str, found: _Gathered) -> None:
+    name = _name(item)
+    if _OPTIMIZER_FOLDER.match(name):
         found.optimizer = found.optimizer or OptimizerState(None, (), None, 0, 0)
-        found.notes.append(Note(item.as_posix(), f"{item.name}/ is a distributed optimizer state, which is not read"))
-    elif _GLOBAL_STEP.match(item.name) and (item / "mp_rank_00_model_states.pt").is_file():
-        _gather_file(item / "mp_rank_00_model_states.pt", found)
+        found.notes.append(Note(item, f"{name}/ is a distributed optimizer state, which is not read"))
+    elif _GLOBAL_STEP.match(name) and is_file(joined(item, "mp_rank_00_model_states.pt")):
+        _gather_file(joined(item, "mp_rank_00_model_states.pt"), found)
         _sharded_optimizer(item, found)
 
 
-def _gather_file(item: Path, found: _Gathered) -> None:
-    name = item.name
+def _gather_file(item: str, found: _Gathered) -> None:
+    name = _name(item)
     if _WEIGHTS.match(name):
         found.weights = True
     elif _SCHEDULER.match(name):
         found.framework = found.framework or ("accelerate" if name.endswith(".bin") else None)
-        with opened(str(item)) as file:
+        with opened(item) as file:
             found.schedulers.append(scheduler_state(file.root, file.number))
             found.notes += file.notes
     elif _OPTIMIZER.match(name):
@@ -150,48 +155,53 @@ def _gather_file(item: Path, found: _Gathered) -> None:
         found.framework = found.framework or "accelerate"
 
 
-def _gather_optimizer(item: Path, found: _Gathered) -> None:
-    with opened(str(item)) as file:
+def _gather_optimizer(item: str, found: _Gathered) -> None:
+    with opened(item) as file:
         found.notes += file.notes
-        first = next(iter(contents_of(file.root).optimizers), None)
+        held = contents_of(file.root)
+        file.expect(held.numbers())
+        first = next(iter(held.optimizers), None)
         if found.optimizer is not None and found.optimizer.param_groups:
-            found.notes.append(Note(item.as_posix(), f"{item.name}: a further optimizer; the first is described"))
+            found.notes.append(Note(item, f"{_name(item)}: a further optimizer; the first is described"))
         elif first is not None:
             found.optimizer = optimizer_state(first, file.number)
 
 
-def _gather_deepspeed(item: Path, found: _Gathered) -> None:
-    with opened(str(item)) as file:
+def _gather_deepspeed(item: str, found: _Gathered) -> None:
+    with opened(item) as file:
         held, layout = contents_of(file.root), layout_of(file.root, file.number)
+        file.expect(held.numbers())
         found.framework = "deepspeed"
         found.weights = found.weights or held.model
         found.global_step = layout.global_step if found.global_step is None else found.global_step
         found.schedulers += [scheduler_state(value, file.number) for value in held.schedulers]
         if held.optimizers and found.optimizer is None:
             found.optimizer = optimizer_state(held.optimizers[0], file.number)
-        _sharded_optimizer(item.parent, found)
+        _sharded_optimizer(parent_of(item), found)
 
 
-def _sharded_optimizer(folder: Path, found: _Gathered) -> None:
+def _sharded_optimizer(folder: str, found: _Gathered) -> None:
     """Under ZeRO each rank saves its share of the optimizer in a file of its own; the first says enough."""
-    shards = sorted(folder.glob("*zero_pp_rank_*_optim_states.pt"))
+    shards = [joined(folder, entry.name) for entry in entries(folder) if _SHARD.search(entry.name)]
     if found.optimizer is not None or not shards:
         return
-    with opened(str(shards[0])) as file:
-        first = next(iter(contents_of(file.root).optimizers), None)
+    with opened(shards[0]) as file:
+        held = contents_of(file.root)
+        file.expect(held.numbers())
+        first = next(iter(held.optimizers), None)
         described = optimizer_state(first, file.number) if first is not None else OptimizerState(None, (), None, 0, 0)
     found.optimizer = described
     message = f"the optimizer is split over {len(shards)} files; the first is described"
-    found.notes.append(Note(shards[0].as_posix(), message))
+    found.notes.append(Note(shards[0], message))
 
 
-def _gather_trainer_state(item: Path, found: _Gathered) -> None:
-    if item.stat().st_size > MAX_STATE_BYTES:
-        raise ReadError("The trainer state is too large.", where=str(item), why="more than 256 MB")
+def _gather_trainer_state(item: str, found: _Gathered) -> None:
+    if size_of(item) > MAX_STATE_BYTES:
+        raise ReadError("The trainer state is too large.", where=item, why="more than 256 MB")
     try:
-        state = json.loads(item.read_bytes())
+        state = json.loads(content_of(item))
     except (ValueError, RecursionError) as error:
-        raise ReadError("The trainer state cannot be read.", where=str(item), why="malformed JSON") from error
+        raise ReadError("The trainer state cannot be read.", where=item, why="malformed JSON") from error
     if not isinstance(state, dict):
         return
     found.framework = "transformers"

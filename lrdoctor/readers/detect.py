@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol, cast
 
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers import csv_log, json_log, tensorboard, text_log, trainer_state, wandb_log
+from lrdoctor.readers.storage import head_of
 
 HEAD_BYTES = 1 << 16  # a table's header and a JSON log's first line can be long
 
@@ -31,6 +31,5 @@ READERS: tuple[Reader, ...] = tuple(
 
 def reader_for(path: str) -> Reader | None:
     """The reader of a log file, or None where no reader recognises it. `OSError` where it cannot be opened."""
-    with Path(path).open("rb") as stream:
-        head = stream.read(HEAD_BYTES)
+    head = head_of(path, HEAD_BYTES)
     return next((reader for reader in READERS if reader.sniff(path, head)), None)
