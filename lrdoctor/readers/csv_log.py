@@ -11,7 +11,9 @@ from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
 from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.parts import split
 from lrdoctor.readers.rows import Rows, is_axis
+from lrdoctor.readers.tracker_columns import names_of, runs_of
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
@@ -62,15 +64,30 @@ def _are_numbers(rows: Sequence[Sequence[str]]) -> bool:
 
 def read(path: str) -> Iterator[Series | Note]:
     """A series per column, or per element of a column of lists (`lr[0]`). `ReadError` where there is no header."""
-    absent = absent_data(path)
+    absent = absent_data(split(path)[0])
     if absent is not None:
         yield absent
         return
-    with text_stream(path) as stream:
-        table = _Table(path)
+    file, run = split(path)
+    with text_stream(file) as stream:
+        table = _Table(path, run)
         table.fill(stream)
     yield from table.rows.series()
     yield from table.notes()
+
+
+def runs_in(path: str) -> list[str]:
+    """The runs side by side in a table exported from a tracker; empty where there is one."""
+    with text_stream(path) as stream:
+        header = _Source(stream).header()
+    if header is None:
+        return []
+    try:
+        names = next(csv.reader([header], delimiter=_delimiter(header), skipinitialspace=True), [])
+    except csv.Error:
+        return []
+    found = runs_of([name.strip() for name in names])
+    return found if len(found) > 1 else []
 
 
 @dataclass(slots=True)
@@ -92,8 +109,9 @@ class _Column:
 class _Table:
     """Fills `rows`, and counts what did not fit for one note each."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, run: str | None = None) -> None:
         self.path = path
+        self.run = run
         self.rows = Rows(path, KIND)
         self.columns: list[_Column] = []
         self.every_column: list[_Column] = []
@@ -132,7 +150,7 @@ class _Table:
         if len(cells) > _MAX_COLUMNS:
             raise ReadError("The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns")
         known = {column.name: column for column in self.every_column}
-        self.columns = [known.get(name) or _Column(name) for name in _distinct(cells)]
+        self.columns = [known.get(name) or _Column(name) for name in names_of(_distinct(cells), self.path, self.run)]
         self.every_column += [column for column in self.columns if column.name not in known]
 
     def _row(self, cells: list[str], line: int) -> None:

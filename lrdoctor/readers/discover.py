@@ -11,8 +11,10 @@ from lrdoctor.errors import ReadError, UsageError
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.readers.checkpoint import read_checkpoint
+from lrdoctor.readers.detect import runs_in
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.folder_tree import Folder, LogFile, Walk
+from lrdoctor.readers.parts import address
 from lrdoctor.readers.run_folders import RunFolder, run_folders
 from lrdoctor.readers.separate_files import separate_runs
 from lrdoctor.readers.storage import entries, exists, is_dir, is_file, is_remote, joined, parent_of
@@ -65,23 +67,26 @@ def _below(given: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
     if is_dir(shown):
         yield from _folder(shown, walk)
     else:
-        yield _file(shown)
+        yield from _file(shown)
 
 
-def _file(shown: str) -> RunFiles | Skipped:
+def _file(shown: str) -> Iterator[RunFiles | Skipped]:
     """A file named by the user is a run of its own; its side files are those beside it."""
     if not is_file(shown):
-        return Skipped(shown, "neither a regular file nor a folder")
+        yield Skipped(shown, "neither a regular file nor a folder")
+        return
     found = role_of(shown)
     if found.role == "log":
-        return RunFiles(shown, (shown,), (), _side_files_beside(shown))
+        yield from _of_log(LogFile(shown, found.kind), _side_files_beside(shown))
+        return
     if found.role == "checkpoint":
-        return _checkpoint_run(shown, [shown], ())
+        yield _checkpoint_run(shown, [shown], ())
+        return
     reasons = {
         "pointer": f"{found.reason}; fetch it with `git lfs pull`",
         "side": "a settings file: give the folder with the log or the checkpoint",
     }
-    return Skipped(shown, reasons.get(found.role) or found.reason or "not recognised as a training log or checkpoint")
+    yield Skipped(shown, reasons.get(found.role) or found.reason or "not recognised as a training log or checkpoint")
 
 
 def _side_files_beside(path: str) -> tuple[str, ...]:
@@ -106,8 +111,9 @@ def _folder(shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
 
 def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
     apart = separate_runs(run.root.logs)
+    apart += [log for log in run.root.logs if log not in apart and runs_in(log.path, log.kind)]
     for log in apart:
-        yield RunFiles(log.path, (log.path,), (), tuple(_named_after(log, run.root)))
+        yield from _of_log(log, tuple(_named_after(log, run.root)))
     logs = sorted(log.path for log in run.logs if log not in apart)
     checkpoints, side_files = sorted(run.checkpoints), sorted(run.side_files)
     if logs:
@@ -120,6 +126,13 @@ def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
             yield _pointers(run)
     elif run.pointers and not apart:
         yield _pointers(run)
+
+
+def _of_log(log: LogFile, side_files: tuple[str, ...]) -> Iterator[RunFiles]:
+    """A log file is a run, or each run in it is one."""
+    parts = runs_in(log.path, log.kind)
+    for path in [address(log.path, part) for part in parts] or [log.path]:
+        yield RunFiles(path, (path,), (), side_files)
 
 
 def _named_after(log: LogFile, folder: Folder) -> Iterable[str]:

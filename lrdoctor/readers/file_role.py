@@ -15,7 +15,10 @@ from lrdoctor.readers.storage import head_of
 
 Role = Literal["log", "checkpoint", "side", "pointer", "unusable", "other"]
 HEAD_BYTES = 4096
-_LOG_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".log", ".out", ".wandb", ".pkl", ".pickle")
+_LOG_SUFFIXES = (
+    ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".log", ".out", ".wandb", ".pkl", ".pickle",
+    ".parquet", ".db", ".sqlite", ".sqlite3",
+)  # fmt: skip
 _LOG_NAMES = frozenset({"log", "stdout", "train_log", "training_log"})
 # Names that only a training record has: worth a word when such a file cannot be used.
 _RECORD = re.compile(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrdoctor.model.diagnosis import Skipped
+from lrdoctor.readers import mlflow_files
 from lrdoctor.readers.checkpoint_folder import is_checkpoint_set
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.storage import Entry, entries, identity, is_remote, joined
@@ -90,13 +91,28 @@ class Walk:
         return folder
 
     def _files(self, folder: Folder, found: list[Entry]) -> None:
-        files = [entry for entry in found if _is_file(folder, entry)]
         names = {entry.name for entry in found}
+        if mlflow_files.is_run_folder(folder.name, names):
+            self._mlflow(folder)
+            return
+        files = [entry for entry in found if _is_file(folder, entry)]
         folder.is_set = is_checkpoint_set(folder.name, names)
         for entry in files:
             self._file(folder, entry)
         if folder.is_set:
             folder.checkpoints = [folder.path]
+
+    def _mlflow(self, folder: Folder) -> None:
+        """A run whose files, one a metric, are a log together."""
+        try:
+            curved = mlflow_files.has_curve(folder.path)
+        except OSError as error:
+            self.skipped.append(Skipped(folder.path, f"cannot be opened: {error.strerror or error}"))
+            return
+        if curved:
+            folder.logs.append(LogFile(folder.path, mlflow_files.KIND))
+        else:
+            self.skipped.append(Skipped(folder.path, mlflow_files.NO_CURVE))
 
     def _file(self, folder: Folder, entry: Entry) -> None:
         shown = joined(folder.path, entry.name)
@@ -115,6 +131,8 @@ class Walk:
     def _subfolders(self, folder: Folder, found: list[Entry], depth: int) -> None:
         """Real folders first: a link such as wandb/latest-run must not take the place of what it points to."""
         wanted = [entry for entry in found if _is_wanted_folder(entry)]
+        if any(log.kind == mlflow_files.KIND for log in folder.logs):
+            wanted = [entry for entry in wanted if entry.name not in mlflow_files.RECORD_FOLDERS]
         for entry in sorted(wanted, key=lambda entry: entry.is_link):
             path = joined(folder.path, entry.name)
             if entry.is_link and _points_up(Path(path)):

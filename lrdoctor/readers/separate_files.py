@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from lrdoctor.readers.folder_tree import LogFile
 from lrdoctor.readers.storage import head_of
 
-_NEVER_SEPARATE = frozenset({"tensorboard", "trainer_state", "wandb"})
+_NEVER_SEPARATE = frozenset({"tensorboard", "trainer-state", "wandb", "mlflow", "mlflow-store"})
 _HEAD_BYTES = 4096
 # What a file holds, or when it was written: tells nothing about which run it is from.
 _STAMP = re.compile(r"\d{8}[-_T]?\d{4,6}|\d{4}-\d{2}-\d{2}[-_T ]?(\d{2}[-:_]?\d{2}([-:_]?\d{2})?)?|\b\d{10}\b")
