@@ -70,6 +70,11 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
         _descend(value, name, depth, found)
 
 
+def is_aside(name: str) -> bool:
+    """Whether a part of this name holds neither weights nor training state."""
+    return _ASIDE.search(name) is not None
+
+
 def _named_scheduler(value: object, name: str) -> bool:
     """A part filed under a scheduler's name is one, whatever its keys; a list is looked at item by item."""
     held = mapping(value)
@@ -94,5 +99,5 @@ def _descend(value: object, name: str, depth: int, found: Contents) -> None:
         return
     for key, item in held.items():
         word = key if isinstance(key, str) else ""
-        if not _ASIDE.search(word) or looks_like_optimizer(item):
+        if not is_aside(word) or looks_like_optimizer(item):
             _visit(item, word, depth + 1, found)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers import mlflow_files
-from lrdoctor.readers.checkpoint_folder import is_checkpoint_set
+from lrdoctor.readers.checkpoint_names import is_checkpoint_set, is_part_of_set
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.storage import Entry, entries, identity, is_remote, joined
 
@@ -131,6 +131,8 @@ class Walk:
     def _subfolders(self, folder: Folder, found: list[Entry], depth: int) -> None:
         """Real folders first: a link such as wandb/latest-run must not take the place of what it points to."""
         wanted = [entry for entry in found if _is_wanted_folder(entry)]
+        if folder.is_set:
+            wanted = [entry for entry in wanted if not is_part_of_set(entry.name)]
         if any(log.kind == mlflow_files.KIND for log in folder.logs):
             wanted = [entry for entry in wanted if entry.name not in mlflow_files.RECORD_FOLDERS]
         for entry in sorted(wanted, key=lambda entry: entry.is_link):

@@ -5,7 +5,6 @@ Of the bytes only the pickle, the directory and the numbers asked for are read, 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,28 +18,24 @@ from lrdoctor.readers.pickle_machine import describe
 from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
 from lrdoctor.readers.storage import Window, window
+from lrdoctor.readers.torch_pickle import code_of, pickled_at, width_of
+from lrdoctor.readers.torch_tar import read_tar
 
 ZIP_MAGIC = b"PK\x03\x04"
 # The first pickle of the layout torch used up to 1.5: protocol 2, the number 0x1950a86a20f9469cfc6c.
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 TAR_MAGIC_AT = 257
-_WIDTHS = {
-    "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bf16",
-    "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "b1",
-}  # fmt: skip
 _DTYPES = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "bf16",
     "int64": "i8", "int32": "i4", "int16": "i2", "int8": "i1", "uint8": "u1", "bool": "b1",
 }  # fmt: skip
 _LENGTH_BYTES = 8  # of the number in front of each storage of the old layout
 _WIDEST = 16  # bytes of the widest element
-_FIRST_FETCHED, _MOST_FETCHED = 1 << 18, 1 << 28  # bytes of a remote pickle whose length is not known
-_OTHER_SIZES = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4, "Untyped": 1}
 
 
 @dataclass(slots=True)
 class TorchFile:
-    """An open checkpoint file. `kind` is "torch", "torch-legacy" or "torchscript"; valid while it is open."""
+    """A checkpoint file, valid while it is open. `kind` is "torch", "torch-legacy", "torch-tar" or "torchscript"."""
 
     path: str
     kind: str
@@ -56,7 +51,7 @@ class TorchFile:
         """The value of a tensor with one element; None where it is not one, or its bytes are not there."""
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
-        code = _DTYPES.get(tensor.dtype or "") or _WIDTHS.get(_bare(tensor.storage.type))
+        code = _DTYPES.get(tensor.dtype or "") or code_of(tensor.storage.type)
         start = self._start_of(tensor.storage.key)
         if code is None or start is None or tensor.offset < 0:
             return None
@@ -96,10 +91,6 @@ def _decoded(piece: bytes, code: str, order: str) -> float | int | bool:
     return value
 
 
-def _bare(storage_type: str) -> str:
-    return storage_type.removesuffix("Storage")
-
-
 @contextmanager
 def opened(path: str) -> Iterator[TorchFile]:
     """Open a checkpoint file for reading. `ReadError` where it is none or beyond repair."""
@@ -112,6 +103,11 @@ def opened(path: str) -> Iterator[TorchFile]:
         raise ReadError("The checkpoint cannot be opened.", where=path, why=error.strerror or str(error)) from error
 
 
+def in_memory(path: str, content: bytes) -> TorchFile:
+    """A file of torch.save's that lies inside another one. `ReadError` where it is none."""
+    return _layout(path, content)
+
+
 def _layout(path: str, data: Window) -> TorchFile:
     head = data[:512]
     if head.startswith(ZIP_MAGIC):
@@ -119,14 +115,10 @@ def _layout(path: str, data: Window) -> TorchFile:
     if head.startswith(LEGACY_MAGIC):
         return _from_legacy(path, data)
     if head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
-        raise ReadError(
-            "The checkpoint is in torch's oldest layout (tar), which is not read.",
-            where=path,
-            why="torch wrote it before version 0.1.10",
-            hint="load it with torch and save it again",
-        )
+        tar = read_tar(data, path)
+        return TorchFile(path, "torch-tar", tar.root, data, places=tar.places)
     if head.startswith(b"\x80"):
-        root, _ = _described(path, data, 0)
+        root, _ = pickled_at(data, 0, path)
         return TorchFile(path, "pickle", root, data)
     raise ReadError("The file is no checkpoint.", where=path, why="it does not start like a file torch.save writes")
 
@@ -165,7 +157,7 @@ def _from_start(path: str, data: Window) -> TorchFile:
     if first is None or not first[0].endswith("data.pkl"):
         why = "the file is incomplete: the archive's directory is missing"
         raise ReadError("The checkpoint cannot be read.", where=path, why=why)
-    root, _ = _described(path, data, first[1])
+    root, _ = pickled_at(data, first[1], path)
     note = Note(path, f"truncated: the archive's directory is missing after {len(data):,} bytes; torch cannot load it")
     return TorchFile(path, "torch", root, data, notes=(note,))
 
@@ -173,13 +165,13 @@ def _from_start(path: str, data: Window) -> TorchFile:
 def _from_legacy(path: str, data: Window) -> TorchFile:
     """Magic number, protocol, system, object, storage keys: five pickles, then count and bytes of each storage."""
     position = len(LEGACY_MAGIC)
-    _, position = _described(path, data, position)
-    system, position = _described(path, data, position)
-    root, position = _described(path, data, position)
+    _, position = pickled_at(data, position, path)
+    system, position = pickled_at(data, position, path)
+    root, position = pickled_at(data, position, path)
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     file = TorchFile(path, "torch-legacy", root, data, "<" if little else ">")
     try:
-        keys, position = _described(path, data, position)
+        keys, position = pickled_at(data, position, path)
     except ReadError:
         keys, position = None, len(data) + 1
     file.places, end = _storages(position, keys, _sizes(root))
@@ -187,23 +179,6 @@ def _from_legacy(path: str, data: Window) -> TorchFile:
         message = f"truncated after {len(data):,} bytes: the tensors are incomplete; torch cannot load it"
         file.notes = (Note(path, message),)
     return file
-
-
-def _described(path: str, data: Window, start: int) -> tuple[object, int]:
-    """The pickle at byte `start`. Of a remote file as much is fetched as it turns out to need."""
-    if isinstance(data, bytes | mmap.mmap):
-        return describe(data, start, where=path)
-    size = _FIRST_FETCHED
-    while True:
-        piece = data[start : start + size]
-        try:
-            root, end = describe(piece, where=path)
-        except ReadError:
-            if len(piece) < size or size >= _MOST_FETCHED:
-                raise
-            size *= 8
-        else:
-            return root, start + end
 
 
 def _storages(position: int, keys: object, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
@@ -227,19 +202,12 @@ def _sizes(root: object) -> dict[str, int]:
         if isinstance(value, Tensor):
             value = value.storage
         if isinstance(value, Storage):
-            if width := _width(_bare(value.type)):
+            if width := width_of(value.type):
                 sizes[value.key] = max(value.count, 0) * width
         elif isinstance(value, dict | list | tuple | Stub) and id(value) not in seen:
             seen.add(id(value))
             rest.extend(_inside(value))
     return sizes
-
-
-def _width(name: str) -> int:
-    code = _WIDTHS.get(name)
-    if code is None:
-        return _OTHER_SIZES.get(name, 0)
-    return 2 if code == "bf16" else int(code[1])
 
 
 def _inside(value: object) -> list[object]:
