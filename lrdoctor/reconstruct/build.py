@@ -10,6 +10,7 @@ import numpy as np
 from lrdoctor.model.arrays import ints
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Choice, Curve, GroupTrajectory, Segment, Trajectory
+from lrdoctor.reconstruct.asked import not_there
 from lrdoctor.reconstruct.axis import Axis, choose_axis
 from lrdoctor.reconstruct.clock import choose_clock, densest_loss
 from lrdoctor.reconstruct.epochs import updates_per_epoch
@@ -36,12 +37,14 @@ def reconstruct(
     learning rate gives a trajectory without groups, whose choices say what was looked for.
     """
     found = pick_lr(run, lr_tag)
+    absent = not_there(run, loss_tag, step_tag)
     if isinstance(found, LrSource):
-        return _trajectory(run, found.recording, found.tags, found.tags[0], found.choices, loss_tag, step_tag)
+        choices = (*found.choices, *absent)
+        return _trajectory(run, found.recording, found.tags, found.tags[0], choices, loss_tag, step_tag)
     record = _fullest(run, loss_tag)
     if record is None:
         return _nothing(run, found)
-    return _trajectory(run, record, (), _longest_tag(record), (found,), loss_tag, step_tag)
+    return _trajectory(run, record, (), _longest_tag(record), (found, *absent), loss_tag, step_tag)
 
 
 def _nothing(run: Run, choice: Choice) -> Trajectory:
