@@ -10,7 +10,7 @@ import numpy as np
 from lrdoctor.model.run import Run, Series
 from lrdoctor.model.trajectory import Choice
 from lrdoctor.reconstruct.asked import is_asked_for, near
-from lrdoctor.reconstruct.names import lr_name
+from lrdoctor.reconstruct.names import lr_name, words
 from lrdoctor.reconstruct.precision import resolution_of
 from lrdoctor.reconstruct.recording import Recording, join, recordings
 
@@ -93,9 +93,19 @@ def _without_aliases(record: Recording, tags: tuple[str, ...]) -> tuple[str, ...
     """Equal series of one family are groups with equal LRs; equal series of two families are one series twice."""
     kept: list[str] = []
     for tag in tags:
-        if not any(_repeats(record, tag, other) for other in kept):
+        if not any(_repeats(record, tag, other) for other in kept) and not any(
+            _summarises(record, tag, other) for other in tags
+        ):
             kept.append(tag)
     return tuple(kept)
+
+
+def _summarises(record: Recording, tag: str, other: str) -> bool:
+    """fairseq logs "lr" as it goes and "train_lr" again at the end of an epoch."""
+    if words(tag) != ("train", *words(other)):
+        return False
+    own, all_along = (sum(len(one) for one in record.of_tag(name)) for name in (tag, other))
+    return 2 * own <= all_along
 
 
 def _repeats(record: Recording, tag: str, other: str) -> bool:
