@@ -119,7 +119,8 @@ class _Table:
         self.ragged: list[int] = []
         self.dropped: list[int] = []
         self.cut: int | None = None
-        self.ended = True
+        self.halved: int | None = None
+        self.last_cell = ""
 
     def fill(self, stream: TextIO) -> None:
         source = _Source(stream)
@@ -141,10 +142,19 @@ class _Table:
         while True:
             try:
                 for cells in reader:
+                    if not source.ended:
+                        self._spare_half_a_number(cells, source.number)
                     self._row(cells, source.number)
+                    self.last_cell = cells[-1] if cells else ""
                 return
             except csv.Error:  # a cell without end; the reader goes on with the next line
                 self.dropped.append(source.number)
+
+    def _spare_half_a_number(self, cells: list[str], line: int) -> None:
+        """A file cut off inside a number has no line feed behind it: a cell shorter than the one above is suspect."""
+        if len(cells) == len(self.columns) and is_number(cells[-1]) and len(cells[-1]) < len(self.last_cell):
+            cells[-1] = ""
+            self.halved = line
 
     def _name_columns(self, cells: Sequence[str]) -> None:
         if len(cells) > _MAX_COLUMNS:
@@ -227,6 +237,9 @@ class _Table:
         if self.dropped:
             message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
             yield Note(self.path, message, f"line {self.dropped[0]}")
+        if self.halved is not None:
+            message = "the last line has no end: its last number may be cut and was not read"
+            yield Note(self.path, message, f"line {self.halved}")
         if self.cut is not None:
             yield Note(self.path, "truncated: the last row is incomplete and was not read", f"line {self.cut}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -18,6 +19,7 @@ KIND = "text"
 _ENOUGH = 2  # lines of a training log by which a text is known as one
 _SNIFFED_SEGMENTS = 400_000  # configuration and model printouts in front of the first line can be long
 _OTHER_FORMATS = (".json", ".jsonl", ".csv", ".tsv", ".wandb", ".pkl", ".pickle", ".yaml", ".yml")
+_HALF = re.compile(r"[-+.\w]{0,60}\d[-+.\w]{0,60}$")  # a number that touches the end
 _FULL = 0.95  # share of its length from which a progress bar that starts over is the next epoch, not a restart
 
 
@@ -41,12 +43,18 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         return
     log = _Log()
     with text_stream(path) as stream:
-        for number, text in segments(stream):
-            log.take(number, plain(text))
+        last = (0, "")
+        for segment in segments(stream):
+            log.take(last[0], plain(last[1]))
+            last = segment
+    halved = _HALF.search(plain(last[1]))  # a text that ends with a line feed ends with an empty segment
+    log.take(last[0], _HALF.sub("", plain(last[1])))
     if not log.lines:
         why = "no line of it has a learning rate or a loss beside a step or an epoch"
         raise ReadError("The text holds no training log.", where=path, why=why)
     yield from log.rows(path).series()
+    if halved is not None:
+        yield Note(path, "the last line has no end: its last number may be cut and was not read", f"line {last[0]}")
     if len(log.per_epoch) == 1:
         yield Hint("steps_per_epoch", next(iter(log.per_epoch)), path, "the total beside each step of an epoch")
 

@@ -227,7 +227,8 @@ def _from_inside_epoch(
 ) -> Axis:
     """Step (e - first epoch) * N + i; N is declared, or the largest i was the last of its epoch.
 
-    Points that go back within an epoch are evaluations, with their own counter."""
+    Points that go back within an epoch are evaluations, with their own counter.
+    """
     first_epoch = 1.0 if min(float(np.nanmin(one.axes[epoch])) for one in pieces) >= 1.0 else 0.0
     from_one = 0.0 if min(float(np.nanmin(one.axes[name])) for one in pieces) == 0.0 else 1.0
     per_epoch = largest + 1.0 - from_one

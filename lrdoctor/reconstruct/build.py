@@ -14,7 +14,6 @@ from lrdoctor.reconstruct.asked import not_there
 from lrdoctor.reconstruct.axis import Axis, choose_axis
 from lrdoctor.reconstruct.clock import choose_clock, densest_loss
 from lrdoctor.reconstruct.epochs import updates_per_epoch
-from lrdoctor.reconstruct.frameworks import is_framework
 from lrdoctor.reconstruct.logged import Logged, gather
 from lrdoctor.reconstruct.losses import pick_curves
 from lrdoctor.reconstruct.names import role_of, words
@@ -25,7 +24,8 @@ from lrdoctor.reconstruct.recording import Recording, recordings
 from lrdoctor.reconstruct.sessions import Sessions, find_sessions
 from lrdoctor.reconstruct.stitch import Stitched, stitch
 
-_MMCV_DECIMALS = 5  # mmcv's JsonLoggerHook rounds every number of .log.json to five decimals
+# Decimals of every logged LR: mmcv's JsonLoggerHook rounds so, flair's trainer prints so.
+_FIXED_DECIMALS = {"mmcv": 5, "flair": 4}
 
 
 def reconstruct(
@@ -180,7 +180,7 @@ def _points_by_source(record: Recording, tags: Sequence[str], body: _Body) -> tu
 
 
 def _fixed_decimals(run: Run) -> int | None:
-    return _MMCV_DECIMALS if is_framework(run, "mmcv") else None
+    return _FIXED_DECIMALS.get((run.framework or "").lower())
 
 
 def _length(body: _Body) -> int:
