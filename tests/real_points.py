@@ -3,8 +3,8 @@
     python tests/real_points.py
 
 prints a table: run, LR points, first, last and largest LR as other tools read them, and as lrdoctor does. Event files
-go through TensorBoard's EventAccumulator, tables through the csv module, `.wandb` through protobuf's own decoder, the one
-pickle through `pickletools` (which executes nothing), text through a regular expression a file.
+go through TensorBoard's EventAccumulator, tables through the csv module, `.wandb` through protobuf's own decoder, the
+one pickle through `pickletools` (which executes nothing), text through a regular expression a file.
 """
 
 from __future__ import annotations
