@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
 from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
-from lrdoctor.readers.pickle_machine import describe
+from lrdoctor.readers.disk import Disk
+from lrdoctor.readers.pickle_machine import CutError, describe
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -39,7 +37,7 @@ class TorchFile:
     path: str
     kind: str
     root: object
-    data: mmap.mmap
+    data: Disk
     order: str = "<"
     notes: tuple[Note, ...] = ()
     places: dict[str, int] = field(default_factory=dict)
@@ -51,27 +49,31 @@ class TorchFile:
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
         code = _DTYPES.get(tensor.dtype or "") or _WIDTHS.get(_bare(tensor.storage.type))
-        start = self._start_of(tensor.storage.key)
-        if code is None or start is None or tensor.offset < 0:
+        if code is None or tensor.offset < 0:
             return None
         width = 2 if code == "bf16" else int(code[1])
-        piece = self.data[start + tensor.offset * width : start + (tensor.offset + 1) * width]
+        piece = self._stored(tensor.storage.key, tensor.offset * width, width)
         return _decoded(piece, code, self.order) if len(piece) == width else None
 
-    def _start_of(self, key: str) -> int | None:
+    def _stored(self, key: str, start: int, count: int) -> bytes:
+        """Bytes of a storage; none where it is not in the file as it is in memory."""
         if self.archive is None:
-            return self.places.get(key)
-        member = self.archive.members.get(f"{self.prefix}data/{key}")
-        return None if member is None or member.method != 0 else self.archive.start_of(member)
+            place = self.places.get(key)
+            return b"" if place is None else self.data[place + start : place + start + count]
+        member = self.archive.member(f"{self.prefix}data/{key}")
+        return b"" if member is None or member.method != 0 else self.archive.beginning(member, start, count)
 
 
 def _decoded(piece: bytes, code: str, order: str) -> float | int | bool:
     if code == "bf16":
-        high, low = (piece, b"\0\0") if order == ">" else (b"\0\0", piece)
-        return float(np.frombuffer(high + low, dtype=f"{order}f4")[0])
-    value = np.frombuffer(piece, dtype=order + code)[0].item()
-    assert isinstance(value, float | int | bool)
+        piece, code = piece + b"\0\0" if order == ">" else b"\0\0" + piece, "f4"
+    value: float | int | bool = struct.unpack(order + _FORMATS[code], piece)[0]
     return value
+
+
+_FORMATS = {
+    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "u1": "B", "b1": "?",
+}  # fmt: skip
 
 
 def _bare(storage_type: str) -> str:
@@ -83,15 +85,15 @@ def opened(path: str) -> Iterator[TorchFile]:
     """Open a checkpoint file for reading. `ReadError` where it is none or beyond repair."""
     try:
         with Path(path).open("rb") as stream:
-            if not stream.seek(0, 2):
+            data = Disk(stream)
+            if not len(data):
                 raise ReadError("The checkpoint is empty.", where=path, why="the file has 0 bytes")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                yield _layout(path, data)
+            yield _layout(path, data)
     except OSError as error:
         raise ReadError("The checkpoint cannot be opened.", where=path, why=error.strerror or str(error)) from error
 
 
-def _layout(path: str, data: mmap.mmap) -> TorchFile:
+def _layout(path: str, data: Disk) -> TorchFile:
     head = data[:512]
     if head.startswith(ZIP_MAGIC):
         return _from_zip(path, data)
@@ -105,12 +107,12 @@ def _layout(path: str, data: mmap.mmap) -> TorchFile:
             hint="load it with torch and save it again",
         )
     if head.startswith(b"\x80"):
-        root, _ = describe(data, where=path)
+        root, _ = _described(data, 0, path)
         return TorchFile(path, "pickle", root, data)
     raise ReadError("The file is no checkpoint.", where=path, why="it does not start like a file torch.save writes")
 
 
-def _from_zip(path: str, data: mmap.mmap) -> TorchFile:
+def _from_zip(path: str, data: Disk) -> TorchFile:
     try:
         archive = Archive(data, path)
     except ReadError:
@@ -118,15 +120,15 @@ def _from_zip(path: str, data: mmap.mmap) -> TorchFile:
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
     root, _ = describe(archive.read(member), where=path)
-    order = archive.members.get(f"{prefix}byteorder")
+    order = archive.member(f"{prefix}byteorder")
     big = order is not None and archive.read(order, limit=64).strip() == b"big"
-    kind = "torchscript" if f"{prefix}constants.pkl" in archive.members else "torch"
+    kind = "torchscript" if archive.member(f"{prefix}constants.pkl") else "torch"
     notes = _incomplete(path, archive)
     return TorchFile(path, kind, root, data, ">" if big else "<", notes, archive=archive, prefix=prefix)
 
 
 def _pickle_of(archive: Archive) -> Member:
-    found = [member for name, member in archive.members.items() if name == "data.pkl" or name.endswith("/data.pkl")]
+    found = [member for member in archive.ending(b"data.pkl") if member.name.split("/")[-1] == "data.pkl"]
     if not found:
         raise ReadError("The file is no checkpoint.", where=archive.where, why="the archive has no data.pkl")
     return min(found, key=lambda member: (member.name.count("/"), member.name))
@@ -134,31 +136,31 @@ def _pickle_of(archive: Archive) -> Member:
 
 def _incomplete(path: str, archive: Archive) -> tuple[Note, ...]:
     """A note where a member's data would lie past the end of the file."""
-    end = max((member.header + member.packed for member in archive.members.values()), default=0)
-    return (Note(path, "damaged: parts lie past the end of the file"),) if end > len(archive.data) else ()
+    beyond = archive.reaches() > len(archive.data)
+    return (Note(path, "damaged: parts lie past the end of the file"),) if beyond else ()
 
 
-def _from_start(path: str, data: mmap.mmap) -> TorchFile:
+def _from_start(path: str, data: Disk) -> TorchFile:
     """A file that was cut off: its directory is gone, but the description of its contents comes first."""
     first = first_member(data)
     if first is None or not first[0].endswith("data.pkl"):
         why = "the file is incomplete: the archive's directory is missing"
         raise ReadError("The checkpoint cannot be read.", where=path, why=why)
-    root, _ = describe(data, first[1], where=path)
+    root, _ = _described(data, first[1], path)
     note = Note(path, f"truncated: the archive's directory is missing after {len(data):,} bytes; torch cannot load it")
     return TorchFile(path, "torch", root, data, notes=(note,))
 
 
-def _from_legacy(path: str, data: mmap.mmap) -> TorchFile:
+def _from_legacy(path: str, data: Disk) -> TorchFile:
     """Magic number, protocol, system, object, storage keys: five pickles, then count and bytes of each storage."""
     position = len(LEGACY_MAGIC)
-    _, position = describe(data, position, where=path)
-    system, position = describe(data, position, where=path)
-    root, position = describe(data, position, where=path)
+    _, position = _described(data, position, path)
+    system, position = _described(data, position, path)
+    root, position = _described(data, position, path)
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     file = TorchFile(path, "torch-legacy", root, data, "<" if little else ">")
     try:
-        keys, position = describe(data, position, where=path)
+        keys, position = _described(data, position, path)
         file.places = _storages(data, position, keys, _widths(root), file.order)
     except (ReadError, struct.error):
         message = f"truncated after {len(data):,} bytes: the tensors are incomplete; torch cannot load it"
@@ -166,10 +168,28 @@ def _from_legacy(path: str, data: mmap.mmap) -> TorchFile:
     return file
 
 
-def _storages(data: mmap.mmap, position: int, keys: object, widths: dict[str, int], order: str) -> dict[str, int]:
+_FIRST_PIECE, _MAX_PIECE = 1 << 20, 512 << 20  # bytes
+
+
+def _described(data: Disk, start: int, path: str) -> tuple[object, int]:
+    """The object pickled at byte `start` of the file, and the byte behind it. Its length is not known beforehand."""
+    size = _FIRST_PIECE
+    while True:
+        piece = data[start : start + size]
+        try:
+            root, end = describe(piece, where=path)
+        except CutError:
+            if len(piece) < size or size >= _MAX_PIECE:
+                raise
+            size *= 8
+        else:
+            return root, start + end
+
+
+def _storages(data: Disk, position: int, keys: object, widths: dict[str, int], order: str) -> dict[str, int]:
     places: dict[str, int] = {}
     for key in keys if isinstance(keys, list) else []:
-        (count,) = struct.unpack_from(f"{order}q", data, position)
+        (count,) = struct.unpack(f"{order}q", data[position : position + 8])
         position += 8
         if not isinstance(key, str) or key not in widths or count < 0:
             return places  # from here on the lengths are unknown
