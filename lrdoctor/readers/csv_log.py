@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import numpy as np
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.csv_block import count
+from lrdoctor.readers.csv_block import numbers as block_of_numbers
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
-from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.opening import absent_data, decoded, encoding_of, is_text, lines, text_stream
 from lrdoctor.readers.rows import Rows, is_axis
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
 _DELIMITERS = (",", "\t", ";")
 _MAX_COLUMNS = 20_000
+_BLOCK_BYTES = 1 << 22
 _TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -66,9 +73,8 @@ def read(path: str) -> Iterator[Series | Note]:
     if absent is not None:
         yield absent
         return
-    with text_stream(path) as stream:
-        table = _Table(path)
-        table.fill(stream)
+    table = _Table(path)
+    table.fill()
     yield from table.rows.series()
     yield from table.notes()
 
@@ -101,32 +107,71 @@ class _Table:
         self.ragged: list[int] = []
         self.dropped: list[int] = []
         self.cut: int | None = None
-        self.ended = True
+        self.delimiter = ","
 
-    def fill(self, stream: TextIO) -> None:
-        source = _Source(stream)
-        header = source.header()
-        if header is None:
-            raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
-        delimiter = _delimiter(header)
-        try:
-            self._name_columns(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True)))
-        except csv.Error as error:
-            raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
-        self._rows(source, delimiter)
-        self.dropped += source.too_long
-        if not source.ended and self.ragged and self.ragged[-1] == source.number:
-            self.cut = self.ragged.pop()
+    def fill(self) -> None:
+        with text_stream(self.path) as stream:
+            source = _Source(stream)
+            header = source.header()
+            if header is None:
+                raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
+            self.delimiter = _delimiter(header)
+            try:
+                self._name_columns(next(csv.reader([header], delimiter=self.delimiter, skipinitialspace=True)))
+            except csv.Error as error:
+                raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
+            if encoding_of(self.path) != "utf-8":
+                self._rows(source)
+                return
+        with Path(self.path).open("rb") as stream:
+            for _ in range(source.number):
+                while not stream.readline(_BLOCK_BYTES).endswith(b"\n"):
+                    if not stream.peek(1):
+                        return
+            self._blocks(stream, source.number)
 
-    def _rows(self, source: _Source, delimiter: str) -> None:
-        reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
+    def _blocks(self, stream: BinaryIO, number: int) -> None:
+        """The rows below line `number`, many at once where they are regular, else one by one."""
+        while block := stream.read(_BLOCK_BYTES):
+            whole = 0 if b'"' in block else block.rfind(b"\n") + 1
+            stream.seek(whole - len(block), io.SEEK_CUR)
+            if not whole:  # a line or a cell whose end is not in sight
+                self._lines(stream, number)
+                return
+            number += self._block(block[:whole], number)
+            if len(block) < _BLOCK_BYTES:
+                self._lines(stream, number)
+                return
+
+    def _block(self, block: bytes, number: int) -> int:
+        """Take whole lines; how many there are."""
+        lines = count(block, "\n")
+        found = block_of_numbers(block, lines, len(self.columns), self.delimiter)
+        if found is None:
+            self._lines(io.BytesIO(block), number)
+            return lines
+        for column, values in zip(self.columns, found, strict=True):
+            column.numbers += int(np.count_nonzero(~np.isnan(values)))
+        named = {column.name: values for column, values in zip(self.columns, found, strict=True) if column.name}
+        self.rows.add_table(named, number + 1, self.session)
+        return lines
+
+    def _lines(self, stream: BinaryIO, number: int) -> None:
+        """What is left of the stream, line by line."""
+        self._rows(_Source(io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n"), number))
+
+    def _rows(self, source: _Source) -> None:
+        reader = csv.reader(source, delimiter=self.delimiter, skipinitialspace=True)
         while True:
             try:
                 for cells in reader:
                     self._row(cells, source.number)
-                return
+                break
             except csv.Error:  # a cell without end; the reader goes on with the next line
                 self.dropped.append(source.number)
+        self.dropped += source.too_long
+        if not source.ended and self.ragged and self.ragged[-1] == source.number:
+            self.cut = self.ragged.pop()
 
     def _name_columns(self, cells: Sequence[str]) -> None:
         if len(cells) > _MAX_COLUMNS:
@@ -216,9 +261,10 @@ class _Table:
 class _Source:
     """The lines of a stream for `csv.reader`; `number` is the one read last, `ended` whether it had an end."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, before: int = 0) -> None:
         self._lines = lines(stream)
-        self.number = 0
+        self._before = before
+        self.number = before
         self.ended = True
         self.too_long: list[int] = []
 
@@ -227,9 +273,9 @@ class _Source:
 
     def __next__(self) -> str:
         line = next(self._lines)
-        self.number, self.ended = line.number, line.ended
+        self.number, self.ended = self._before + line.number, line.ended
         if line.too_long:
-            self.too_long.append(line.number)
+            self.too_long.append(self.number)
         return line.text + "\n"
 
     def header(self) -> str | None:

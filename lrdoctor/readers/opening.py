@@ -69,10 +69,14 @@ def _encoding(head: bytes) -> str:
     return "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8"
 
 
+def encoding_of(path: str) -> str:
+    return _encoding(read_head(path))
+
+
 @contextmanager
 def text_stream(path: str) -> Iterator[TextIO]:
     """The file as text, line ends untouched, undecodable bytes replaced."""
-    with Path(path).open(encoding=_encoding(read_head(path)), errors="replace", newline="\n") as stream:
+    with Path(path).open(encoding=encoding_of(path), errors="replace", newline="\n") as stream:
         yield stream
 
 

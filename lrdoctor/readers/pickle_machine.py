@@ -6,6 +6,7 @@ Every opcode of protocols 0 to 5 is carried out on plain containers. Where Pytho
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ class CutError(ReadError):
     """The data ends inside the pickle."""
 
 
+_ENDS_EARLY = (IndexError, struct.error)
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
 _LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
 
 
@@ -39,14 +42,14 @@ def describe(
     machine = _Machine(data, start, keep_bytes)
     try:
         root = machine.run()
-    except (IndexError, struct.error) as error:
+    except _ENDS_EARLY as error:
         if machine.pos + _LONGEST_ARGUMENT > len(data):
             why = "it ends inside a pickle, or the pickle is malformed"
             raise CutError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
         raise ReadError(
             "The pickled part cannot be read.", where=_place(where, machine), why="malformed pickle"
         ) from error
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except _MALFORMED as error:
         why = f"malformed pickle ({type(error).__name__})"
         raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
     return root, machine.pos
@@ -133,8 +136,9 @@ class _Machine:
             inner = _Machine(tensor.call[0] + b".", 0, self.keep)
             inner.memo = self.memo
             inner.stack = [REBUILD]
-            inner.run()
-            self.memo[tensor.put] = tensor
+            with contextlib.suppress(*_ENDS_EARLY, *_MALFORMED):  # a call that cannot be carried out leaves nothing
+                inner.run()
+                self.memo[tensor.put] = tensor
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
