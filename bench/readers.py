@@ -3,7 +3,7 @@
     python bench/readers.py [--events 300000] [--rows 200000] [--megabytes 1200]
 
 Event files: all points in memory from one file, in one process, against TensorBoard's EventAccumulator (told to keep
-every scalar, which is what an audit needs), against TensorBoard's data server in Rust with its client (started anew each
+every scalar, which an audit needs), against TensorBoard's data server in Rust with its client (started anew each
 time, its answer turned into numpy arrays), and against tbparse where it is installed. Tables: every column as series
 against pandas.read_csv. Checkpoints: counters, schedulers and parameter groups against torch.load(mmap=True,
 weights_only=True), both in a warm process, and the memory a fresh process needs for it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Checkpoint, Note, OptimizerState, SchedulerState
 from lrdoctor.readers.checkpoint_contents import contents_of
 from lrdoctor.readers.checkpoint_layout import layout_of
@@ -27,7 +28,6 @@ _DEEPSPEED = re.compile(r"^mp_rank_00_model_states\.pt$")
 _HF_STEP = re.compile(r"^checkpoint-(\d+)$")
 _GLOBAL_STEP = re.compile(r"^(?:global_)?step_?(\d+)$")
 _RANDOM_STATE = re.compile(r"^(random_states_\d+\.pkl|rng_state(_\d+)?\.pth)$")
-MAX_STATE_BYTES = 256 << 20
 
 
 @dataclass(slots=True)
@@ -186,8 +186,8 @@ def _sharded_optimizer(folder: Path, found: _Gathered) -> None:
 
 
 def _gather_trainer_state(item: Path, found: _Gathered) -> None:
-    if item.stat().st_size > MAX_STATE_BYTES:
-        raise ReadError("The trainer state is too large.", where=str(item), why="more than 256 MB")
+    if item.stat().st_size > limits().document_bytes:
+        raise ReadError("The trainer state is too large.", where=str(item), why=raised_by("document_bytes"))
     try:
         state = json.loads(item.read_bytes())
     except (ValueError, RecursionError) as error:

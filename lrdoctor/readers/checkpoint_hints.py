@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Scalar
+from lrdoctor.readers.opening import read_head
 from lrdoctor.readers.plain import Number, mapping, scalar
 from lrdoctor.readers.torch_file import opened
 
-MAX_JSON_BYTES = 16 << 20
 # Where settings lie in a checkpoint, by framework: Lightning, timm and MAE, Ultralytics, YOLOv5, nanoGPT, fairseq.
 _PLACES = ("hyper_parameters", "args", "train_args", "opt", "config", "hparams", "hyp")
 # lrdoctor's name <- the names settings go by; the first that is there counts.
@@ -57,7 +58,7 @@ def checkpoint_hints(path: str) -> Iterator[Hint]:
 
 def training_arguments(path: str) -> Iterator[Hint]:
     """Hints from training_args.bin: a pickled Hugging Face TrainingArguments, or JSON text (old LLaMA-Factory)."""
-    if Path(path).read_bytes()[:1] == b"{":
+    if read_head(path)[:1] == b"{":
         yield from _from_json(path)
         return
     with opened(path) as file:
@@ -68,8 +69,8 @@ def training_arguments(path: str) -> Iterator[Hint]:
 
 
 def _from_json(path: str) -> Iterator[Hint]:
-    if Path(path).stat().st_size > MAX_JSON_BYTES:
-        raise ReadError("The training arguments are too large.", where=path)
+    if Path(path).stat().st_size > limits().settings_bytes:
+        raise ReadError("The training arguments are too large.", where=path, why=raised_by("settings_bytes"))
     try:
         settings = json.loads(Path(path).read_bytes())
     except (ValueError, RecursionError) as error:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.readers.disk import Disk
 
-MAX_MEMBER_BYTES = 512 << 20  # a real data.pkl has kilobytes to a few megabytes
-MAX_MEMBERS = 2_000_000
-MAX_DIRECTORY_BYTES = 512 << 20
+_ENTRY_BYTES = 512  # of the directory for each member at most: real entries have a hundred
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LENGTHS = struct.Struct("<4s24x3H12x")  # of the same: its mark, and how long name, extra field and comment are
@@ -75,17 +74,18 @@ class Archive:
         return max([int(ends.max(initial=0)), *(member.header + member.packed for member in further)])
 
     def read(self, member: Member, limit: int | None = None) -> bytes:
-        """The member's bytes, unpacked; `ReadError` where they would be more than `limit` (512 MB if not given)."""
-        limit = MAX_MEMBER_BYTES if limit is None else limit
+        """The member's bytes, unpacked; `ReadError` where they would be more than `limit`, or than allowed."""
+        known = f"{limit:,} expected" if limit else raised_by("pickle_bytes")
+        limit = limit or limits().pickle_bytes
         if member.size > limit:
-            raise self._broken(f"{member.name} claims {member.size:,} bytes, more than the {limit:,} allowed")
+            raise self._broken(f"{member.name} claims {member.size:,} bytes, too many ({known})")
         if member.flags & 1:
             raise self._broken(f"{member.name} is encrypted")
         start = self.start_of(member)
         packed = self.data.read(start, member.packed) if member.packed <= len(self.data) else b""
         if len(packed) < member.packed:
             raise self._broken(f"{member.name} is cut off")
-        return packed if member.method == _STORED else self._unpacked(member, packed, limit)
+        return packed if member.method == _STORED else self._unpacked(member, packed, limit, known)
 
     def start_of(self, member: Member) -> int:
         """Where the member's data starts; its local header has lengths of its own."""
@@ -108,7 +108,7 @@ class Archive:
             raise self._broken(f"{member.name} is not where the directory says")
         return int(_LOCAL.size + fields[9] + fields[10])
 
-    def _unpacked(self, member: Member, packed: bytes, limit: int) -> bytes:
+    def _unpacked(self, member: Member, packed: bytes, limit: int, known: str) -> bytes:
         if member.method != _DEFLATED:
             raise self._broken(f"{member.name} is packed by method {member.method}, which torch does not use")
         try:
@@ -116,7 +116,7 @@ class Archive:
         except zlib.error as error:
             raise self._broken(f"{member.name} cannot be unpacked") from error
         if len(whole) > limit:
-            raise self._broken(f"{member.name} unpacks to more than {limit:,} bytes")
+            raise self._broken(f"{member.name} unpacks to more than {limit:,} bytes ({known})")
         return whole
 
     def _broken(self, why: str) -> ReadError:
@@ -129,9 +129,9 @@ _NEAR = 256  # bytes: a local header, a name, torch's padding to 64 bytes, and a
 def _directory(data: Disk) -> tuple[bytes, int]:
     """The bytes from the directory's start, and how many entries it has."""
     count, start = _end_record(data)
-    if count > MAX_MEMBERS:
-        raise ValueError("too many members")
-    return data[start : min(len(data), start + MAX_DIRECTORY_BYTES)], count
+    if count > limits().members:
+        raise ReadError("The archive is too large.", why=f"it has {count:,} members ({raised_by('members')})")
+    return data[start : min(len(data), start + count * _ENTRY_BYTES)], count
 
 
 def _entries(directory: bytes, count: int) -> Iterator[tuple[bytes, int]]:

@@ -12,6 +12,7 @@ from typing import BinaryIO, TextIO
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.csv_block import count
 from lrdoctor.readers.csv_block import numbers as block_of_numbers
@@ -22,7 +23,6 @@ from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
 _DELIMITERS = (",", "\t", ";")
-_MAX_COLUMNS = 20_000
 _BLOCK_BYTES = 1 << 22
 _TABLE_SUFFIXES = (".csv", ".tsv")
 
@@ -174,8 +174,10 @@ class _Table:
             self.cut = self.ragged.pop()
 
     def _name_columns(self, cells: Sequence[str]) -> None:
-        if len(cells) > _MAX_COLUMNS:
-            raise ReadError("The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns")
+        if len(cells) > limits().columns:
+            raise ReadError(
+                "The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns ({raised_by('columns')})"
+            )
         known = {column.name: column for column in self.every_column}
         self.columns = [known.get(name) or _Column(name) for name in _distinct(cells)]
         self.every_column += [column for column in self.columns if column.name not in known]
@@ -252,7 +254,8 @@ class _Table:
             message = f"{_counted(len(self.ragged), 'row')} skipped: not as many cells as the header"
             yield Note(self.path, message, f"line {self.ragged[0]}")
         if self.dropped:
-            message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
+            why = f"longer than any table row ({raised_by('line_chars')})"
+            message = f"{_counted(len(self.dropped), 'line')} skipped: {why}"
             yield Note(self.path, message, f"line {self.dropped[0]}")
         if self.cut is not None:
             yield Note(self.path, "truncated: the last row is incomplete and was not read", f"line {self.cut}")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers.checkpoint_folder import is_checkpoint_set
 from lrdoctor.readers.file_role import role_of
 
-MAX_DEPTH = 40
 _SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "node_modules", "venv", "env", "site-packages", "dist-packages", "lrdoctor-report"}
 )
@@ -89,8 +89,11 @@ class Walk:
             return None
         folder = Folder(shown, path.resolve().name if parent is None else path.name, parent)
         self._files(folder, entries)
-        if depth < MAX_DEPTH:
+        if depth < limits().folder_depth:
             self._subfolders(folder, entries, depth)
+        elif any(map(_is_wanted_folder, entries)):
+            reason = f"its folders are nested too deeply ({raised_by('folder_depth')})"
+            self.skipped.append(Skipped(shown, reason))
         return folder
 
     def _files(self, folder: Folder, entries: list[os.DirEntry[str]]) -> None:

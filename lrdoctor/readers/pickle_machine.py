@@ -11,11 +11,11 @@ import struct
 from collections.abc import Callable
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.readers.pickle_calls import call
 from lrdoctor.readers.pickle_tensors import CALL, REBUILD, Deferred
 from lrdoctor.readers.skeleton import Blob, Global, Storage, Stub
 
-MAX_OPCODES = 10_000_000  # a checkpoint with 100,000 parameter tensors needs fewer; about 5 s
 KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
 MAX_INT_BYTES = 9  # an unsigned 64-bit seed needs nine; longer numbers serve only to slow a reader down
 _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -63,7 +63,7 @@ def _place(where: str | None, machine: _Machine) -> str:
 class _Machine:
     """The stack, the stacks below the marks, and the memo."""
 
-    __slots__ = ("copied", "data", "keep", "left", "memo", "pending", "pos", "stack", "under")
+    __slots__ = ("copied", "data", "keep", "left", "memo", "most_copied", "pending", "pos", "stack", "under")
 
     def __init__(self, data: bytes, start: int, keep: int) -> None:
         self.data = data
@@ -73,7 +73,8 @@ class _Machine:
         self.under: list[list[object]] = []
         self.memo: dict[int, object] = {}
         self.copied = 0
-        self.left = MAX_OPCODES
+        self.left = limits().pickle_instructions
+        self.most_copied = self.left + len(data)
         self.pending: list[Deferred] = []
 
     def run(self) -> object:
@@ -111,7 +112,8 @@ class _Machine:
                 return self.stack.pop()
             else:
                 handlers[opcode](self)
-        raise ReadError("The pickled part is too large.", why=f"it has more than {MAX_OPCODES:,} instructions")
+        why = f"it has too many instructions ({raised_by('pickle_instructions')})"
+        raise ReadError("The pickled part is too large.", why=why)
 
     def _stepped_over(self, rebuild: Global) -> object:
         """The tensor that the call to come would rebuild; the function itself where the call is not the usual one."""
@@ -173,9 +175,10 @@ class _Machine:
     def called(self, function: object, args: tuple[object, ...]) -> object:
         """The call's description. What calls copy is bounded: a short pickle can name one long list many times."""
         given = args[0] if args else None
-        self.copied += len(given) if isinstance(given, list | tuple | dict) else 0
-        if self.copied > MAX_OPCODES:
-            raise ReadError("The pickled part is too large.", why="it copies the same containers over and over")
+        self.copied += len(given) if isinstance(given, list | tuple | dict | str | bytes) else 0
+        if self.copied > self.most_copied:
+            why = f"it copies the same contents over and over ({raised_by('pickle_instructions')})"
+            raise ReadError("The pickled part is too large.", why=why)
         return call(function, args)
 
     def marked(self) -> list[object]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, floats, ints
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.pickle_calls import plain_dtype
@@ -19,7 +20,6 @@ from lrdoctor.readers.pickle_machine import describe
 from lrdoctor.readers.skeleton import Stub
 
 KIND = "pickle"
-MAX_BYTES = 1 << 30
 _MAX_TABLES = 1000
 _AXES = ("step", "global_step", "iteration", "iter", "it", "epoch", "_step", "tokens")
 
@@ -51,13 +51,13 @@ def read(path: str) -> Iterator[Series | Note]:
 def _skeleton(path: str) -> object:
     try:
         size = Path(path).stat().st_size
-        if size > MAX_BYTES:
-            why = f"{size:,} bytes; at most {MAX_BYTES:,} are read"
+        if size > limits().pickle_bytes:
+            why = f"{size:,} bytes ({raised_by('pickle_bytes')})"
             raise ReadError("The pickle is too large.", where=path, why=why)
         data = Path(path).read_bytes()
     except OSError as error:
         raise ReadError("The pickle cannot be opened.", where=path, why=error.strerror or str(error)) from error
-    root, _ = describe(data, keep_bytes=MAX_BYTES, where=path)
+    root, _ = describe(data, keep_bytes=limits().pickle_bytes, where=path)
     return root
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, IntArray, floats, frozen, ints
 from lrdoctor.model.run import Note, Series
 
@@ -23,7 +24,6 @@ _AXIS_NAMES = frozenset(
 )  # fmt: skip
 _CLOCK_NAMES = frozenset({"_timestamp", "wall_time", "walltime", "timestamp", "wall time", "time/timestamp"})
 _EARLIEST_CLOCK = 1e8  # seconds since 1970: smaller numbers in a column named like a clock are not wall time
-MAX_TAGS = 20_000
 
 
 def is_axis(name: str) -> bool:
@@ -74,6 +74,7 @@ class Rows:
         self.kind = kind
         self.origin_unit = origin_unit
         self.refused_tags = 0
+        self._most = limits().tags
         self._origins = array("q")
         self._sessions = array("q")
         self._columns: dict[str, _Column] = {}
@@ -113,7 +114,7 @@ class Rows:
             return self._axes[tag]
         if is_clock(tag):
             return self._clock
-        if len(self._columns) + len(self._axes) >= MAX_TAGS:
+        if len(self._columns) + len(self._axes) >= self._most:
             self.refused_tags += 1
             return None
         home = self._axes if is_axis(tag) else self._columns
@@ -141,7 +142,7 @@ class Rows:
                 session=None if not several else sessions if everywhere else ints(sessions[rows]),
             )
         if self.refused_tags:
-            yield Note(self.path, f"more than {MAX_TAGS:,} names in one file; the rest was not read")
+            yield Note(self.path, f"too many names in one file ({raised_by('tags')}); the rest was not read")
 
     def _spread(self, column: _Column) -> FloatArray:
         """(rows,) with NaN where a row lacks the column."""

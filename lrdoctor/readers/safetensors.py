@@ -7,9 +7,8 @@ import struct
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Checkpoint, Note
-
-MAX_HEADER_BYTES = 100 << 20  # the format's own limit
 
 
 def looks_like_safetensors(head: bytes) -> bool:
@@ -23,7 +22,10 @@ def read_safetensors(path: str) -> Checkpoint:
         with Path(path).open("rb") as stream:
             length_bytes = stream.read(8)
             length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else 0
-            header = stream.read(length) if 0 < length <= MAX_HEADER_BYTES else b""
+            if length > limits().header_bytes:
+                why = f"its header claims {length:,} bytes ({raised_by('header_bytes')})"
+                raise ReadError("The weights cannot be read.", where=path, why=why)
+            header = stream.read(length)
             size = stream.seek(0, 2)
         names = json.loads(header)
     except OSError as error:

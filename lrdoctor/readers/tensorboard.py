@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, IntArray, floats, ints
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.checksum import masked_crc_of, masked_crcs
@@ -24,7 +25,6 @@ from lrdoctor.readers.hparams_plugin import hints_of
 from lrdoctor.readers.opening import absent_data
 from lrdoctor.readers.pages import Pages
 from lrdoctor.readers.protowire import Data
-from lrdoctor.readers.rows import MAX_TAGS
 from lrdoctor.readers.tfrecord import FOOTER_BYTES, HEADER_BYTES, Batch, Frames, length_in, pieces
 
 KIND = "tensorboard"
@@ -145,7 +145,7 @@ class _Found:
             self._take_event(item.origin, item.event)
 
     def _welcome(self, tag: str) -> bool:
-        if tag not in self.tags and len(self.tags) >= MAX_TAGS:
+        if tag not in self.tags and len(self.tags) >= limits().tags:
             self.refused = True
             return False
         self.tags.setdefault(tag, [])
@@ -191,7 +191,7 @@ class _Found:
             message = several if len(damaged) > 1 else "a damaged record was left out"
             yield Note(self.path, message, f"byte {damaged[0]}")
         if self.refused:
-            yield Note(self.path, f"more than {MAX_TAGS:,} tags in one file; the rest was not read")
+            yield Note(self.path, f"too many tags in one file ({raised_by('tags')}); the rest was not read")
 
 
 def _in_file_order(parts: list[Points]) -> Points:

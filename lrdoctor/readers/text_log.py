@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import raised_by
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.opening import absent_data, is_text, text_stream
 from lrdoctor.readers.rows import Rows
@@ -40,13 +41,17 @@ def read(path: str) -> Iterator[Series | Note]:
         yield absent
         return
     log = _Log()
+    left_out: list[int] = []
     with text_stream(path) as stream:
-        for number, text in segments(stream):
+        for number, text in segments(stream, left_out):
             log.take(number, plain(text))
     if not log.lines:
         why = "no line of it has a learning rate or a loss beside a step or an epoch"
         raise ReadError("The text holds no training log.", where=path, why=why)
     yield from log.rows(path).series()
+    if left_out:
+        message = f"{len(left_out):,} lines skipped: longer than any line of a log ({raised_by('text_chars')})"
+        yield Note(path, message, f"line {left_out[0]}")
 
 
 @dataclass(slots=True)

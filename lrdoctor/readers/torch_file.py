@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note
 from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
 from lrdoctor.readers.disk import Disk
@@ -168,7 +169,7 @@ def _from_legacy(path: str, data: Disk) -> TorchFile:
     return file
 
 
-_FIRST_PIECE, _MAX_PIECE = 1 << 20, 512 << 20  # bytes
+_FIRST_PIECE = 1 << 20  # bytes
 
 
 def _described(data: Disk, start: int, path: str) -> tuple[object, int]:
@@ -178,10 +179,12 @@ def _described(data: Disk, start: int, path: str) -> tuple[object, int]:
         piece = data[start : start + size]
         try:
             root, end = describe(piece, where=path)
-        except CutError:
-            if len(piece) < size or size >= _MAX_PIECE:
+        except CutError as error:
+            if len(piece) < size:
                 raise
-            size *= 8
+            if size >= limits().pickle_bytes:
+                raise ReadError("The pickle is too large.", where=path, why=raised_by("pickle_bytes")) from error
+            size = min(8 * size, limits().pickle_bytes)
         else:
             return root, start + end
 
