@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.counts import planned_ticks as planned_ticks
     from lrdoctor.engine.counts import steps_per_update as steps_per_update
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import jump_window as jump_window
+    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
+    from lrdoctor.engine.jumps import loss_jump as loss_jump
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
@@ -72,6 +76,7 @@ _HOME = {
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
+    "Jump": "lrdoctor.engine.jumps",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
@@ -92,6 +97,9 @@ _HOME = {
     "audit": "lrdoctor.audit",
     "counts_of": "lrdoctor.engine.counts",
     "first_apart": "lrdoctor.engine.apart",
+    "jump_window": "lrdoctor.engine.jumps",
+    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
+    "loss_jump": "lrdoctor.engine.jumps",
     "planned_ticks": "lrdoctor.engine.counts",
     "read": "lrdoctor.readers",
     "optimizer_kind": "lrdoctor.engine.optimizers",

@@ -58,7 +58,8 @@ class Spike:
 class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
-    `detached` is the schedule of a scheduler that drives another optimizer than the one saved.
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
+    that the optimizer's own count lacks, all of them where its state is empty.
     """
 
     step: int
@@ -66,6 +67,7 @@ class Saved:
     optimizer: bool = True
     recomputes: str | None = None
     detached: Schedule | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,9 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     if state is not None and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
-    return OptimizerState(name, (group,), saved.step if name in _STATEFUL else None, state_size=2, param_count=2)
+    counted = saved.step - saved.lost
+    step = counted if name in _STATEFUL and counted else None
+    return OptimizerState(name, (group,), step, state_size=2 if counted else 0, param_count=2)
 
 
 def _plain(value: object) -> Scalar:
