@@ -103,7 +103,7 @@ def _finding(trajectory: Trajectory, fit: Fit, harmless: float) -> Finding:
             f"The first epoch of {fit.steps_per_tick:.0f} updates trains with {group.lr[0]:.4g}, the second value of "
             f"the {fit.family} (its first is {due:.4g})."
         ),
-        expected="Stepped after the epoch, the first epoch would use the first value, and each change would come later.",
+        expected="Stepped after the epoch, the first epoch would use the first value, and every change come later.",
         consequence=(
             f"Every value comes one epoch of {ticks:.0f} too early"
             + (f": {worst.observed:.4g} in place of {worst.expected:.4g} at step {worst.step:.0f}." if worst else ".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from lrdoctor import synth
-from lrdoctor.engine import Evidence, Sibling, apply_rules, load_rules, sibling_of
+from lrdoctor.engine import Evidence, Rule, Sibling, apply_rules, load_rules, sibling_of
 from lrdoctor.identify import identify
 from lrdoctor.model.arrays import floats
 from lrdoctor.model.finding import Finding
@@ -97,7 +98,7 @@ def diagnose() -> Callable[..., list[Finding]]:
     `losses` are the losses that were trained with, in place of made-up ones. `identified=False` leaves the schedule
     unread, for rules that rest on the log itself: reading an odd one takes long.
     """
-    rules = load_rules([rules_dir()])
+    rules = _built_in()
 
     def ask(
         executed: Executed | Sequence[float],
@@ -123,6 +124,11 @@ def diagnose() -> Callable[..., list[Finding]]:
         return [finding for finding in applied.findings if finding.suppressed_by is None]
 
     return ask
+
+
+@cache
+def _built_in() -> tuple[Rule, ...]:
+    return load_rules([rules_dir()])
 
 
 def _with_losses(run: Run, losses: Sequence[float]) -> Run:
