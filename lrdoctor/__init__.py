@@ -25,6 +25,11 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import as_measured as as_measured
+    from lrdoctor.engine.jumps import jump_window as jump_window
+    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
+    from lrdoctor.engine.jumps import loss_jump as loss_jump
     from lrdoctor.engine.models import fine_tunes as fine_tunes
     from lrdoctor.engine.models import transformer_of as transformer_of
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
@@ -91,6 +96,7 @@ _HOME = {
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
     "InverseSqrt": "lrdoctor.schedules",
+    "Jump": "lrdoctor.engine.jumps",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
@@ -112,6 +118,7 @@ _HOME = {
     "Warmup": "lrdoctor.schedules",
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
+    "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.audit",
     "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
@@ -119,6 +126,9 @@ _HOME = {
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
     "guard": "lrdoctor.callbacks.guarding",
+    "jump_window": "lrdoctor.engine.jumps",
+    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
+    "loss_jump": "lrdoctor.engine.jumps",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_ticks": "lrdoctor.engine.counts",
