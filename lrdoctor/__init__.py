@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.identification import Fit as Fit
     from lrdoctor.model.identification import Identification as Identification
     from lrdoctor.model.run import Checkpoint as Checkpoint
+    from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
     from lrdoctor.model.run import SchedulerState as SchedulerState
@@ -69,6 +70,7 @@ _HOME = {
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
+    "Hint": "lrdoctor.model.run",
     "Identification": "lrdoctor.model.identification",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
