@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.engine.apart import Apart as Apart
+    from lrdoctor.engine.apart import first_apart as first_apart
+    from lrdoctor.engine.apart import worst_apart as worst_apart
+    from lrdoctor.engine.counts import Counts as Counts
+    from lrdoctor.engine.counts import counts_of as counts_of
+    from lrdoctor.engine.counts import planned_ticks as planned_ticks
+    from lrdoctor.engine.counts import steps_per_update as steps_per_update
     from lrdoctor.engine.course import Contrast as Contrast
     from lrdoctor.engine.course import Course as Course
     from lrdoctor.engine.course import contrast as contrast
@@ -23,9 +30,12 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
+    from lrdoctor.engine.remedies import stretched as stretched
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
     from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.engine.stated import stated_in_steps as stated_in_steps
+    from lrdoctor.identify.declared import stated_whole as stated_whole
     from lrdoctor.model.finding import Finding as Finding
     from lrdoctor.model.finding import Remedy as Remedy
     from lrdoctor.model.identification import Fit as Fit
@@ -60,15 +70,18 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
 
+
 __version__ = "0.1.0"
 
 _HOME = {
+    "Apart": "lrdoctor.engine.apart",
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
     "Contrast": "lrdoctor.engine.course",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
+    "Counts": "lrdoctor.engine.counts",
     "Course": "lrdoctor.engine.course",
     "Curve": "lrdoctor.model.trajectory",
     "CyclicLR": "lrdoctor.schedules",
@@ -102,17 +115,25 @@ _HOME = {
     "WarmupStableDecay": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
     "contrast": "lrdoctor.engine.course",
+    "counts_of": "lrdoctor.engine.counts",
     "course_of": "lrdoctor.engine.course",
     "fine_tunes": "lrdoctor.engine.models",
-    "read": "lrdoctor.readers",
+    "first_apart": "lrdoctor.engine.apart",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
+    "planned_ticks": "lrdoctor.engine.counts",
+    "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
+    "stated_in_steps": "lrdoctor.engine.stated",
+    "stated_whole": "lrdoctor.identify.declared",
+    "steps_per_update": "lrdoctor.engine.counts",
+    "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
     "transformer_of": "lrdoctor.engine.models",
     "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
+    "worst_apart": "lrdoctor.engine.apart",
 }
 _MODULES = frozenset({"synth"})  # public names that are modules themselves
 

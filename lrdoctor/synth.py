@@ -40,6 +40,7 @@ class Loss:
     """floor + fall * (1 + step / 100) ** -0.5 plus Gaussian noise; non-finite from step `breaks_at` on.
 
     `sawtooth` falls away over each epoch, as the running mean of a loss meter that is reset at the epoch's end does.
+    A new value is measured every `held` steps and logged until the next, as the mean of an epoch is.
     """
 
     floor: float = 2.0
@@ -47,6 +48,7 @@ class Loss:
     noise: float = 0.02
     sawtooth: float = 0.0
     breaks_at: int | None = None
+    held: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,16 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint written after `step` steps, and which parts it holds."""
+    """A checkpoint written after `step` steps, and which parts it holds.
+
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved.
+    """
 
     step: int
     scheduler: bool = True
     optimizer: bool = True
     recomputes: str | None = None
+    detached: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +189,12 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
         values[(steps >= spike.at) & (steps < spike.at + spike.lasts)] += spike.height
     if loss.breaks_at is not None:
         values[steps >= loss.breaks_at] = np.nan
-    return values
+    _, first = np.unique(steps // loss.held, return_inverse=True)
+    return values if loss.held == 1 else values[np.unique(first, return_index=True)[1]][first]
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
-    state = _state(spec.schedule, float(saved.step))
+    state = _state(saved.detached or spec.schedule, float(saved.step))
     return Checkpoint(
         path=f"{spec.path}/step_{saved.step:06d}.pt",
         kind="torch",
@@ -205,7 +212,7 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     """One parameter group, with what a torch scheduler leaves in it."""
     name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
     group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
-    if state is not None:
+    if state is not None and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
     further: tuple[dict[str, Scalar], ...] = tuple(
