@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.metrics import better as better
+    from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
     from lrdoctor.engine.models import transformer_of as transformer_of
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
@@ -114,6 +116,7 @@ _HOME = {
     "adam_warmup": "lrdoctor.engine.optimizers",
     "WarmupStableDecay": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
+    "better": "lrdoctor.engine.metrics",
     "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
     "course_of": "lrdoctor.engine.course",
@@ -131,6 +134,7 @@ _HOME = {
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
     "transformer_of": "lrdoctor.engine.models",
+    "trend": "lrdoctor.engine.metrics",
     "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
     "worst_apart": "lrdoctor.engine.apart",
