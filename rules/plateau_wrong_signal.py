@@ -1,11 +1,11 @@
 """The scheduler that should follow a metric is told something else, or the metric the wrong way round.
 
 ## What it does
-Looks at the state that ReduceLROnPlateau keeps in checkpoints: a `best` that is infinite after many calls (it was given
-NaN), that is the first epoch's number (it was given the epoch), or that is the worst value of a logged metric (`min` for
-an accuracy, `max` for a loss). In the log: cuts at evaluations p + 2, 2 p + 3, 3 p + 4, and so on, as a scheduler makes
-them that never sees an improvement, while the evaluations got better. And it looks for ordinary schedulers whose count
-is no whole number: they were given a metric, `step(loss)`.
+Looks at the state that ReduceLROnPlateau keeps in checkpoints: a `best` that is infinite after many calls (it was
+given NaN), that is the first epoch's number (it was given the epoch), or that is the worst value of a logged metric
+(`min` for an accuracy, `max` for a loss). In the log: cuts at evaluations p + 2, 2 p + 3, 3 p + 4, and so on, as a
+scheduler makes them that never sees an improvement, while the evaluations got better. And it looks for ordinary
+schedulers whose count is no whole number: they were given a metric, `step(loss)`.
 
 ## Why is this bad?
 Every `patience + 1` evaluations the learning rate is cut, however well the training goes, until nothing is left of it:
@@ -13,8 +13,8 @@ with a factor of 0.1 and a patience of 10 it is at a millionth after 67 epochs. 
 loss of 0.31 stands at epoch 0.31 for ever.
 
 ## How to fix it
-`mode="max"` for an accuracy, `"min"` for a loss; pass the metric, not the epoch, and see that it is finite. In Lightning
-name it: `{"scheduler": scheduler, "monitor": "val_loss"}`. Call other schedulers without an argument.
+`mode="max"` for an accuracy, `"min"` for a loss; pass the metric, not the epoch, and see that it is finite. In
+Lightning name it: `{"scheduler": scheduler, "monitor": "val_loss"}`. Call other schedulers without an argument.
 
 Not reported: cuts on a real plateau, evaluations that got worse (over-fitting), schedulers that are stepped by parts of
 an epoch (`CosineAnnealingWarmRestarts.step(epoch + i / n)`), and steps at regular milestones.

@@ -13,34 +13,13 @@ from lrdoctor.model.trajectory import Curve
 Better = Literal["higher", "lower"]
 
 _WORD = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
-_LOWER = frozenset(
-    ["loss", "losses", "nll", "error", "err", "mae", "mse", "rmse", "perplexity", "ppl", "wer", "cer", "fid"]
-)
-_HIGHER = frozenset(
-    [
-        "acc",
-        "accuracy",
-        "top",
-        "auc",
-        "auroc",
-        "f",
-        "map",
-        "ap",
-        "ar",
-        "iou",
-        "miou",
-        "dice",
-        "bleu",
-        "rouge",
-        "precision",
-        "recall",
-        "psnr",
-        "ssim",
-        "score",
-        "reward",
-        "return",
-    ]
-)
+_LOWER = frozenset({
+    "loss", "losses", "nll", "error", "err", "mae", "mse", "rmse", "perplexity", "ppl", "wer", "cer", "fid",
+})  # fmt: skip
+_HIGHER = frozenset({
+    "acc", "accuracy", "top", "auc", "auroc", "f", "map", "ap", "ar", "iou", "miou", "dice", "bleu", "rouge",
+    "precision", "recall", "psnr", "ssim", "score", "reward", "return",
+})  # fmt: skip
 
 
 def better(curve: Curve) -> Better | None:
