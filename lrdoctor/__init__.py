@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.callbacks.guarding import guard as guard
     from lrdoctor.engine.apart import Apart as Apart
     from lrdoctor.engine.apart import first_apart as first_apart
     from lrdoctor.engine.apart import worst_apart as worst_apart
@@ -124,6 +125,7 @@ _HOME = {
     "course_of": "lrdoctor.engine.course",
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
+    "guard": "lrdoctor.callbacks.guarding",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_ticks": "lrdoctor.engine.counts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,7 +50,14 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lrdoctor")
-def cli() -> None:
+@click.option(
+    "--limit",
+    "given",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Let readers take more (or less) of a file; their messages name the limit (repeatable).",
+)
+def cli(given: tuple[str, ...]) -> None:
     """Find learning-rate schedule faults in training logs and checkpoints.
 
     \b
@@ -57,6 +65,12 @@ def cli() -> None:
     lrdoctor explain LR101        what a rule means and how to fix what it finds
     lrdoctor inspect last.ckpt    what a checkpoint holds, without executing it
     """
+    from lrdoctor.limits import parsed, use
+    from lrdoctor.settings import find_settings
+
+    settings = find_settings(Path.cwd())
+    use(settings.limits, f"{settings.origin}, [tool.lrdoctor.limits]")
+    use(parsed(given, "--limit"), "--limit")
 
 
 def main(arguments: list[str] | None = None) -> Any:
