@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
+    from lrdoctor.schedules import Overlaid as Overlaid
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
     from lrdoctor.schedules import RangeTest as RangeTest
     from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
@@ -101,6 +102,7 @@ _HOME = {
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
+    "Overlaid": "lrdoctor.schedules",
     "PolynomialLR": "lrdoctor.schedules",
     "RangeTest": "lrdoctor.schedules",
     "ReduceLROnPlateau": "lrdoctor.schedules",
