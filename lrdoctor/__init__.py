@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.jumps import jump_window as jump_window
     from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
     from lrdoctor.engine.jumps import loss_jump as loss_jump
+    from lrdoctor.engine.metrics import better as better
+    from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
     from lrdoctor.engine.models import transformer_of as transformer_of
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
@@ -47,8 +49,10 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.identification import Fit as Fit
     from lrdoctor.model.identification import Identification as Identification
     from lrdoctor.model.run import Checkpoint as Checkpoint
+    from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import Scalar as Scalar
     from lrdoctor.model.run import SchedulerState as SchedulerState
     from lrdoctor.model.schedule import Schedule as Schedule
     from lrdoctor.model.trajectory import Curve as Curve
@@ -65,6 +69,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
+    from lrdoctor.schedules import Overlaid as Overlaid
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
     from lrdoctor.schedules import RangeTest as RangeTest
     from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
@@ -94,6 +99,7 @@ _HOME = {
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
+    "Hint": "lrdoctor.model.run",
     "Identification": "lrdoctor.model.identification",
     "InverseSqrt": "lrdoctor.schedules",
     "Jump": "lrdoctor.engine.jumps",
@@ -102,11 +108,13 @@ _HOME = {
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
+    "Overlaid": "lrdoctor.schedules",
     "PolynomialLR": "lrdoctor.schedules",
     "RangeTest": "lrdoctor.schedules",
     "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
+    "Scalar": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
     "Sequence": "lrdoctor.schedules",
@@ -120,6 +128,7 @@ _HOME = {
     "adam_warmup": "lrdoctor.engine.optimizers",
     "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.audit",
+    "better": "lrdoctor.engine.metrics",
     "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
     "course_of": "lrdoctor.engine.course",
@@ -141,6 +150,7 @@ _HOME = {
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
     "transformer_of": "lrdoctor.engine.models",
+    "trend": "lrdoctor.engine.metrics",
     "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
     "worst_apart": "lrdoctor.engine.apart",
