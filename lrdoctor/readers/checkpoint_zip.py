@@ -33,13 +33,16 @@ class Member:
 
 
 class Archive:
-    """The members by name. Raises `ReadError` where the directory at the end is missing or malformed."""
+    """The members by name; `directory` is the byte where the list of them starts.
+
+    Raises `ReadError` where that list, at the end of the file, is missing or malformed.
+    """
 
     def __init__(self, data: mmap.mmap, where: str) -> None:
         self.data = data
         self.where = where
         try:
-            self.members = _directory(data)
+            self.members, self.directory = _directory(data)
         except (struct.error, IndexError, ValueError) as error:
             raise self._broken("its directory at the end is missing or damaged: the file is incomplete") from error
 
@@ -81,8 +84,9 @@ class Archive:
         return ReadError("The archive cannot be read.", where=self.where, why=why)
 
 
-def _directory(data: mmap.mmap) -> dict[str, Member]:
-    count, position = _end_record(data)
+def _directory(data: mmap.mmap) -> tuple[dict[str, Member], int]:
+    count, start = _end_record(data)
+    position = start
     if count > MAX_MEMBERS:
         raise ValueError("too many members")
     members = {}
@@ -98,7 +102,7 @@ def _directory(data: mmap.mmap) -> dict[str, Member]:
             packed, size, header = _wide(data[position : position + extra_length], packed, size, header)
         position += extra_length + comment_length
         members[name] = Member(name, method, flags, packed, size, header)
-    return members
+    return members, start
 
 
 def _end_record(data: mmap.mmap) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from lrdoctor.errors import ReadError
 from lrdoctor.readers.pickle_calls import call
@@ -22,8 +23,19 @@ _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _MAX_KEY_PARTS = 16
 
 
+class Watcher(Protocol):
+    """Told of every opcode once it was carried out: the bytes `start` to `end` are the opcode and its argument."""
+
+    def after(self, opcode: int, start: int, end: int, stack: Sequence[object]) -> None: ...
+
+
 def describe(
-    data: Buffer, start: int = 0, *, keep_bytes: int = KEEP_BYTES, where: str | None = None
+    data: Buffer,
+    start: int = 0,
+    *,
+    keep_bytes: int = KEEP_BYTES,
+    where: str | None = None,
+    watcher: Watcher | None = None,
 ) -> tuple[object, int]:
     """The object pickled at byte `start` of `data` as a skeleton, and the position behind it.
 
@@ -32,7 +44,7 @@ def describe(
     """
     machine = _Machine(data, start, keep_bytes)
     try:
-        root = machine.run()
+        root = machine.run() if watcher is None else machine.run_watched(watcher)
     except (IndexError, struct.error) as error:
         why = "it ends inside a pickle, or the pickle is malformed" if machine.pos >= len(data) else "malformed pickle"
         raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
@@ -80,7 +92,22 @@ class _Machine:
                 return self.stack.pop()
             else:
                 handlers[opcode](self)
-        raise ReadError("The pickled part is too large.", why=f"it has more than {MAX_OPCODES:,} instructions")
+        raise self._too_long()
+
+    def run_watched(self, watcher: Watcher) -> object:
+        """The same, one handler an opcode, with a report after each."""
+        for _ in range(MAX_OPCODES):
+            start = self.pos
+            opcode = self.data[start]
+            self.pos += 1
+            if opcode == _STOP:
+                return self.stack.pop()
+            _HANDLERS[opcode](self)
+            watcher.after(opcode, start, self.pos, self.stack)
+        raise self._too_long()
+
+    def _too_long(self) -> ReadError:
+        return ReadError("The pickled part is too large.", why=f"it has more than {MAX_OPCODES:,} instructions")
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -166,6 +193,23 @@ def _pop_mark(m: _Machine) -> None:
 @_on(b"2")
 def _dup(m: _Machine) -> None:
     m.stack.append(m.stack[-1])
+
+
+@_on(b"q")
+def _binput(m: _Machine) -> None:
+    m.memo[m.data[m.pos]] = m.stack[-1]
+    m.pos += 1
+
+
+@_on(b"r")
+def _long_binput(m: _Machine) -> None:
+    m.memo[m.number(_U4)] = m.stack[-1]
+
+
+@_on(b"h")
+def _binget(m: _Machine) -> None:
+    m.stack.append(m.memo[m.data[m.pos]])
+    m.pos += 1
 
 
 @_on(b"p")
