@@ -10,9 +10,11 @@ from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
-from lrdoctor.model.trajectory import GroupTrajectory, Segment, StepUnit, Trajectory
+from lrdoctor.model.trajectory import GroupTrajectory, Segment, Trajectory
 from lrdoctor.report.describe import describe
+from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.pages import Pages
+from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.strict import strict
 from lrdoctor.report.words import planned_steps, severity_rank, verdict_sentence
 
@@ -62,7 +64,7 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "checkpoints": [_checkpoint(found) for found in sorted(diagnosis.run.checkpoints, key=lambda one: one.path)],
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
-        "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
+        "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
         "counterfactual": _counterfactual(diagnosis.counterfactual),
         "left_out": list(diagnosis.left_out),
     }
@@ -175,7 +177,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
+def _finding(finding: Finding, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "code": finding.code,
         "name": finding.name,
@@ -185,17 +187,22 @@ def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
         "last_step": _count(finding.last_step),
         "param_group": finding.group,
         "evidence": dict(finding.evidence),
-        "fix": None if finding.remedy is None else _fix(finding.remedy, step_unit),
+        "fix": None if finding.remedy is None else _fix(finding, finding.remedy, diagnosis),
         "suppressed_by": finding.suppressed_by,
     }
 
 
-def _fix(remedy: Remedy, step_unit: StepUnit) -> dict[str, Any]:
-    schedule = remedy.schedule
+def _fix(finding: Finding, remedy: Remedy, diagnosis: Diagnosis) -> dict[str, Any]:
+    schedule, words = remedy.schedule, framework_code(remedy, diagnosis)
+    state = resume_state(finding, diagnosis)
     return {
         "summary": remedy.summary,
-        "schedule": None if schedule is None else describe(schedule, step_unit).fields(),
+        "schedule": None if schedule is None else describe(schedule, diagnosis.trajectory.step_unit).fields(),
         "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
+        "framework_code": None
+        if words is None
+        else {"framework": words.framework, "code": words.code, "exact": words.exact},
+        "resume_state": None if state is None else state.fields(),
     }
 
 

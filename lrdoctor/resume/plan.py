@@ -227,7 +227,7 @@ def _clock(
 
 def _per_update(whole: Schedule) -> Clocked | None:
     """A stepwise schedule on a clock of plateaus, as one that is stepped at each update; None for any other."""
-    if not isinstance(whole, Stepped) or whole.updates_per_tick <= 1 or not whole.updates_per_tick.is_integer():
+    if not isinstance(whole, Stepped) or whole.updates_per_tick <= 1 or not float(whole.updates_per_tick).is_integer():
         return None
     times, inner = int(whole.updates_per_tick), whole.schedule
     match inner:
