@@ -11,7 +11,7 @@ from lrdoctor.report import numbers as fmt
 from lrdoctor.report.chart_marks import span_text
 from lrdoctor.report.clean import code_text
 from lrdoctor.report.describe import describe
-from lrdoctor.report.dialects import framework_code
+from lrdoctor.report.dialects import FrameworkCode, framework_code
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.printable import printable
 from lrdoctor.report.resume_code import resume_state
@@ -34,7 +34,8 @@ class Snippet:
 class FindingCard:
     """`severity` chooses colour and icon, `severity_label` is the word beside them.
 
-    `torch_code` is ready to paste, and so are `snippets`: the same in the framework's words, the state to load.
+    `torch_code` is ready to paste, and so are `snippets`: the same in the framework's words, the state to load. Where
+    those words are a training loop in torch, `torch_code` is left empty: the loop has it.
     """
 
     code: str
@@ -64,6 +65,10 @@ def finding_cards(diagnosis: Diagnosis, pages: Pages) -> tuple[FindingCard, ...]
 def _card(finding: Finding, diagnosis: Diagnosis, pages: Pages) -> FindingCard:
     page = pages.get(finding.code)
     severity = finding.severity or "info"
+    words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
+    in_loop = (
+        words is not None and words.framework == "torch" and finding.remedy is not None and not finding.remedy.code
+    )
     return FindingCard(
         code=printable(finding.code),
         name=printable(finding.name),
@@ -77,8 +82,8 @@ def _card(finding: Finding, diagnosis: Diagnosis, pages: Pages) -> FindingCard:
         why=blocks(page.why) if page else (),
         fix=blocks(page.fix) if page else (),
         remedy=printable(finding.remedy.summary) if finding.remedy else "",
-        torch_code=torch_code(finding.remedy, diagnosis) if finding.remedy else "",
-        snippets=tuple(_snippets(finding, diagnosis)),
+        torch_code=torch_code(finding.remedy, diagnosis) if finding.remedy and not in_loop else "",
+        snippets=tuple(_snippets(words, finding, diagnosis)),
         evidence=tuple(
             (printable(key), printable(evidence_value(key, value))) for key, value in finding.evidence.items()
         ),
@@ -86,8 +91,7 @@ def _card(finding: Finding, diagnosis: Diagnosis, pages: Pages) -> FindingCard:
     )
 
 
-def _snippets(finding: Finding, diagnosis: Diagnosis) -> Iterator[Snippet]:
-    words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
+def _snippets(words: FrameworkCode | None, finding: Finding, diagnosis: Diagnosis) -> Iterator[Snippet]:
     if words is not None:
         yield Snippet(words.label, code_text(words.code))
     state = resume_state(finding, diagnosis)

@@ -181,7 +181,7 @@ def position(
     possible = (step,) if step is not None else steps_of(checkpoint, trajectory)
     for one in possible[:1]:
         check_length(checkpoint, trajectory, one)
-    groups = _groups(checkpoint, on.schedule)
+    groups, missing = _groups(checkpoint, reference, on.schedule)
     tick, why = _settled(checkpoint, groups[0], [on.ticks_after(one) for one in possible])
     calls, lead = _calls(reference, on, trajectory) if step is None else (1, 0)
     if calls != 1 or lead != 0:
@@ -195,7 +195,14 @@ def position(
         )
     _check_family(reference, groups[0], lambda_like)
     lr_tick = tick + (lead if calls == 1 else 0)
-    return Position(groups, lr_tick * calls, lr_tick, lambda_like, _moved(checkpoint), (why,) if why else ())
+    return Position(
+        groups,
+        lr_tick * calls,
+        lr_tick,
+        lambda_like,
+        _moved(checkpoint),
+        tuple(text for text in (why, missing) if text),
+    )
 
 
 def _clock(
@@ -247,8 +254,22 @@ def _class_of(schedule: Schedule) -> str:
     return "ConstantLR" if isinstance(schedule, Constant) else schedule.family
 
 
-def _groups(checkpoint: Checkpoint, schedule: Schedule) -> tuple[Schedule, ...]:
-    """The schedule of each of the optimizer's parameter groups: their base LRs differ by the ratio of `initial_lr`."""
+def _groups(
+    checkpoint: Checkpoint, reference: Checkpoint | None, schedule: Schedule
+) -> tuple[tuple[Schedule, ...], str]:
+    """The schedule of each of the optimizer's parameter groups: their base LRs differ by the ratio of `initial_lr`.
+
+    Where the checkpoint has no optimizer those of the run's other checkpoint count; the text says what is missing.
+    """
+    source = checkpoint if _has_groups(checkpoint) else reference
+    if source is None or not _has_groups(source):
+        bases = reference.scheduler.base_lrs if reference is not None and reference.scheduler is not None else ()
+        missing = "" if bases else "the checkpoint holds no optimizer: one parameter group is assumed"
+        return (schedule,) * max(len(bases), 1), missing
+    return _by_ratio(source, schedule), ""
+
+
+def _by_ratio(checkpoint: Checkpoint, schedule: Schedule) -> tuple[Schedule, ...]:
     held = checkpoint.optimizer.param_groups if checkpoint.optimizer is not None else ()
     bases = [group.get("initial_lr", group.get("lr")) for group in held]
     known = [float(base) for base in bases if isinstance(base, int | float) and base > 0]
