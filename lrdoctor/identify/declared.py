@@ -18,6 +18,7 @@ from lrdoctor.schedules import (
     OneCycleLR,
     PolynomialLR,
     StepLR,
+    Warmup,
 )
 
 SHIFTS = (0.0, 1.0, -1.0)
@@ -65,6 +66,22 @@ def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, Scheduler
     if ramp.family != "LinearLR" or not isinstance(marks, tuple) or not isinstance(factor, int | float):
         return None, state
     return (float(marks[0]), float(factor)), main
+
+
+def stated_whole(state: SchedulerState) -> Schedule | None:
+    """The schedule behind a saved state with its own base LR, in ticks; a ramp and one main part are a warmup."""
+    base = state.base_lrs[0] if state.base_lrs else None
+    if state.family != "SequentialLR":
+        return None if base is None else stated_schedule(state, base)
+    marks = state.params.get("milestones")
+    if len(state.children) != 2 or not isinstance(marks, tuple) or not marks or not state.children[1].base_lrs:
+        return None
+    ramp, main = state.children
+    inner = stated_schedule(main, main.base_lrs[0])
+    factor = ramp.params.get("start_factor", ramp.params.get("factor"))
+    if inner is None or ramp.family not in ("LinearLR", "ConstantLR") or not isinstance(factor, int | float):
+        return None
+    return Warmup(inner, marks[0], float(factor), "linear" if ramp.family == "LinearLR" else "constant")
 
 
 def stated_schedule(state: SchedulerState, base: float) -> Schedule | None:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from lrdoctor.engine.agreement import comparisons
+from lrdoctor.model.agreement import Claim
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
@@ -66,10 +68,35 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "summary": verdict_sentence(diagnosis),
         "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
         "counterfactual": _counterfactual(diagnosis.counterfactual),
+        **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
     }
     plain, notes = strict(fields)
     return {**plain, "notes": notes}
+
+
+def _agreement(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Whether all sources agree (null where nothing is said twice), and the table of what they say."""
+    found = comparisons(diagnosis.run, diagnosis.trajectory, diagnosis.identification)
+    return {
+        "sources_agree": all(one.agree for one in found) if found else None,
+        "source_table": [
+            {
+                "topic": one.topic,
+                "declared": _claim(one.declared),
+                "checkpoint": _claim(one.checkpoint),
+                "executed": _claim(one.executed),
+                "agree": one.agree,
+            }
+            for one in found
+        ],
+    }
+
+
+def _claim(claim: Claim | None) -> dict[str, Any] | None:
+    if claim is None:
+        return None
+    return {"value": claim.value if isinstance(claim.value, str) else _count(claim.value), "source": claim.source}
 
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -19,6 +19,7 @@ from lrdoctor.report.lr_curves import lr_curves
 from lrdoctor.report.printable import printable
 from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.sparkline import ASCII, BLOCKS
+from lrdoctor.report.view_agreement import agreement_rows
 from lrdoctor.report.words import (
     count_words,
     counterfactual_words,
@@ -99,6 +100,7 @@ def _run(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
         page.line(estimate, indent=INDENT)
     _notes(page, diagnosis, verbose=verbose)
     if verbose:
+        _agreement(page, diagnosis)
         _reading(page, diagnosis)
     page.blank()
 
@@ -180,6 +182,14 @@ def _note_lines(diagnosis: Diagnosis) -> Iterator[str]:
     of_checkpoints = [note for checkpoint in diagnosis.run.checkpoints for note in checkpoint.notes]
     for note in dict.fromkeys([*of_sources, *of_checkpoints]):
         yield f"{Path(note.path).name}: {note}"
+
+
+def _agreement(page: _Page, diagnosis: Diagnosis) -> None:
+    """What settings, checkpoints and log say in different ways."""
+    for row in agreement_rows(diagnosis):
+        cells = (("declared", row.declared), ("checkpoint", row.checkpoint), ("executed", row.executed))
+        told = [f"{name} {cell.text} ({cell.source})" for name, cell in cells if cell.source]
+        page.line(("sources disagree: ", "yellow"), f"{row.what}: {', '.join(told)}", indent=INDENT)
 
 
 def _reading(page: _Page, diagnosis: Diagnosis) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lrdoctor.errors import ReadError, UsageError
-from lrdoctor.identify.declared import stated_schedule
+from lrdoctor.identify.declared import stated_whole
 from lrdoctor.model.finding import Finding
 from lrdoctor.model.identification import Identification
-from lrdoctor.model.run import Checkpoint, Run, SchedulerState
+from lrdoctor.model.run import Checkpoint, Run
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.resume.torch_state import NoTorchStateError, at_base, base_lr
@@ -94,26 +94,10 @@ def _stated(checkpoints: Sequence[Checkpoint]) -> tuple[Schedule, str] | None:
     """The schedule that another checkpoint's scheduler states."""
     for point in reversed(checkpoints):
         state = point.scheduler
-        schedule = schedule_of(state) if state is not None else None
+        schedule = stated_whole(state) if state is not None else None
         if schedule is not None:
             return schedule, f"the scheduler's state in {point.path}"
     return None
-
-
-def schedule_of(state: SchedulerState) -> Schedule | None:
-    """The schedule behind a saved state, in ticks; a SequentialLR of a ramp and one main part is a warmup."""
-    base = state.base_lrs[0] if state.base_lrs else None
-    if state.family != "SequentialLR":
-        return None if base is None else stated_schedule(state, base)
-    marks = state.params.get("milestones")
-    if len(state.children) != 2 or not isinstance(marks, tuple) or not state.children[1].base_lrs:
-        return None
-    ramp, main = state.children
-    inner = stated_schedule(main, main.base_lrs[0])
-    factor = ramp.params.get("start_factor", ramp.params.get("factor"))
-    if inner is None or ramp.family not in ("LinearLR", "ConstantLR") or not isinstance(factor, int | float):
-        return None
-    return Warmup(inner, marks[0], float(factor), "linear" if ramp.family == "LinearLR" else "constant")
 
 
 def steps_of(checkpoint: Checkpoint, trajectory: Trajectory) -> tuple[float, ...]:
