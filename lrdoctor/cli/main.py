@@ -16,6 +16,7 @@ _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
+    "recommend": "Recommend schedule, peak, warmup and length for a run or its settings.",
     "repair": "Write a copy of a checkpoint that carries the scheduler's state it lacks.",
     "rules": "List the rules.",
 }

@@ -43,13 +43,19 @@ def framework_code(remedy: Remedy, diagnosis: Diagnosis) -> FrameworkCode | None
 
     Where the framework cannot say it, a comment says why and torch code follows.
     """
-    framework = diagnosis.run.framework or "torch"
-    dialect = _DIALECTS.get(framework)
-    if dialect is None or remedy.schedule is None:
+    if remedy.schedule is None:
         return None
     try:
-        plan = plan_of(remedy.schedule, diagnosis)
+        return words_for(diagnosis.run.framework, plan_of(remedy.schedule, diagnosis))
     except CannotSayError:
+        return None
+
+
+def words_for(framework: str | None, plan: Plan) -> FrameworkCode | None:
+    """The plan in the framework's words, torch's where none is known; None for a framework without a dialect."""
+    framework = framework or "torch"
+    dialect = _DIALECTS.get(framework)
+    if dialect is None:
         return None
     try:
         return FrameworkCode(framework, dialect.label, dialect.write(plan))

@@ -70,11 +70,10 @@ def plan_of(schedule: Schedule, diagnosis: Diagnosis) -> Plan:
     updates = trajectory.planned_steps or trajectory.steps
     if trajectory.step_unit == "epoch":
         per_epoch = 1.0
-    name = optimizer_of(diagnosis.run)
-    return Plan(schedule, unit, updates, per_epoch, *_torch_class(name))
+    return Plan(schedule, unit, updates, per_epoch, *torch_class(optimizer_of(diagnosis.run)))
 
 
-def _torch_class(name: str | None) -> tuple[str, bool]:
+def torch_class(name: str | None) -> tuple[str, bool]:
     """torch's class of that name ("adamw_torch_fused" is AdamW), and whether the name is one of torch's."""
     plain = re.sub(r"[^a-z]", "", (name or "").lower())
     found = next((known for known in _TORCH_OPTIMIZERS if known.lower() in plain), None)
