@@ -35,16 +35,22 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Constant as Constant
     from lrdoctor.schedules import CosineAnnealingLR as CosineAnnealingLR
     from lrdoctor.schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
+    from lrdoctor.schedules import CyclicLR as CyclicLR
     from lrdoctor.schedules import ExponentialLR as ExponentialLR
+    from lrdoctor.schedules import InverseSqrt as InverseSqrt
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
+    from lrdoctor.schedules import Overlaid as Overlaid
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
+    from lrdoctor.schedules import RangeTest as RangeTest
+    from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
     from lrdoctor.schedules import Sequence as Sequence
     from lrdoctor.schedules import StepLR as StepLR
     from lrdoctor.schedules import Stepped as Stepped
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
+    from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
 
 __version__ = "0.1.0"
 
@@ -55,17 +61,22 @@ _HOME = {
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
     "Curve": "lrdoctor.model.trajectory",
+    "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
+    "InverseSqrt": "lrdoctor.schedules",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
+    "Overlaid": "lrdoctor.schedules",
     "PolynomialLR": "lrdoctor.schedules",
+    "RangeTest": "lrdoctor.schedules",
+    "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
@@ -77,6 +88,7 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
+    "WarmupStableDecay": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
     "read": "lrdoctor.readers",
     "optimizer_kind": "lrdoctor.engine.optimizers",

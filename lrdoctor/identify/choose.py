@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate
+from lrdoctor.identify.candidate import Candidate, digits
 from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
+from lrdoctor.identify.declines import decline_candidates
 from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
 from lrdoctor.identify.smooth import smooth_candidates
@@ -29,6 +30,7 @@ MIN_POINTS = 3
 _POINTS_PER_NUMBER = 3  # an approximate reading needs more than so many points for each number in it
 _CLOSE_COST = 2.0  # another family this close in description length, and as exact, leaves the choice open
 _SAME_COST = 0.75
+_PLAIN_DIGITS, _PLAIN_COST = 3.0, 13.0
 _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
 _UNKNOWN_POINTS = 512
@@ -79,15 +81,34 @@ def _judged(
 
 
 def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterable[Candidate]:
+    """The slow searches only where none of the quick ones is exact; a cycle competes with a decline behind a warmup."""
     if len(points) < MIN_POINTS:
         return
-    yield from declared_candidates(points, checkpoints)
-    yield from plateau_candidates(points)
+    exact = False
+    for quick in (declared_candidates(points, checkpoints), plateau_candidates(points), decline_candidates(points)):
+        for candidate in quick:
+            exact = exact or (_is_plain(candidate) and _is_exact(candidate, points))
+            yield candidate
     yield from restart_candidates(points)
     yield from onecycle_candidates(points)
-    yield from smooth_candidates(points)
-    yield from overlaid_candidates(points)
-    yield from rise_candidates(points)
+    if not exact:
+        yield from smooth_candidates(points)
+        yield from overlaid_candidates(points)
+        yield from rise_candidates(points)
+
+
+def _is_plain(candidate: Candidate) -> bool:
+    """Whether it is what a person would write; else another statement of the same curve may be."""
+    return (
+        not candidate.assumed and digits(candidate.schedule.peak_lr) <= _PLAIN_DIGITS and candidate.cost < _PLAIN_COST
+    )
+
+
+def _is_exact(candidate: Candidate, points: Stretch) -> bool:
+    try:
+        return candidate.misfit(points.thin) <= 1.0
+    except (ValueError, ArithmeticError):
+        return False
 
 
 def _accepted(best: Judged, points: int) -> bool:

@@ -173,13 +173,20 @@ def _schedule(fit: Fit, last_step: float) -> dict[str, Any]:
         "params": fit.schedule.params(),
         "warmup": None
         if warmup is None
-        else {"kind": warmup.kind, "steps": _count(warmup.steps), "start_factor": warmup.start_factor},
+        else {
+            "kind": warmup.kind,
+            "steps": _count(warmup.steps),
+            "start_factor": warmup.start_factor,
+            **({"unit": warmup.unit} if warmup.unit else {}),
+            **({"overlaid": True} if warmup.overlaid else {}),
+        },
         "peak_lr": fit.peak_lr,
         "final_lr": float(fit.whole.lr_at([last_step])[0]),
         "horizon_steps": _count(planned_steps(fit)),
         "fit_error": fit.fit_error,
         "confidence": fit.confidence,
         "runner_up": fit.runner_up,
+        "evidence": fit.evidence,
         "exact": fit.exact,
         "assumed": list(fit.assumed),
     }

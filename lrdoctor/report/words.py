@@ -184,8 +184,7 @@ def _warmup(fit: Fit, step_unit: StepUnit) -> list[str]:
     if fit.warmup is None:
         return []
     singular, plural = UNIT_NAMES[step_unit]
-    steps = fit.warmup.steps * fit.steps_per_tick
-    return [numbers.plural(steps, f"warmup {singular}", f"warmup {plural}")]
+    return [numbers.plural(fit.warmup_span, f"warmup {singular}", f"warmup {plural}")]
 
 
 def _direction_words(counterfactual: Counterfactual) -> str:
