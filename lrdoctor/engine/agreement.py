@@ -156,7 +156,7 @@ def _warmup(sources: _Sources) -> Comparison:
         saved = Claim(ramp * sources.per_tick, point.path)
     executed = None
     if fit is not None and fit.exact and fit.family != "OneCycleLR" and _from_the_start(trajectory):
-        executed = Claim((fit.warmup.steps if fit.warmup else 0.0) * fit.steps_per_tick, LOG)
+        executed = Claim(fit.warmup_span, LOG)
     return _compared("warmup_steps", declared, saved, executed, slack=max(2.0, sources.per_tick))
 
 

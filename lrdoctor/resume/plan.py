@@ -15,7 +15,7 @@ from lrdoctor.model.identification import Identification
 from lrdoctor.model.run import Checkpoint, Run
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import Trajectory
-from lrdoctor.resume.torch_state import NoTorchStateError, at_base, base_lr
+from lrdoctor.resume.torch_state import NoTorchStateError, at_base, base_lr, has_torch_class
 from lrdoctor.schedules import Constant, ExponentialLR, MultiStepLR, StepLR, Stepped, Warmup
 from lrdoctor.schedules import Sequence as Joined
 
@@ -295,7 +295,7 @@ def _has_groups(checkpoint: Checkpoint) -> bool:
 
 
 def _moved(checkpoint: Checkpoint) -> str | None:
-    """What OneCycleLR moves beside the LR: it leaves the limits in the optimizer's groups."""
+    """What OneCycleLR and CyclicLR move beside the LR: they leave the limits in the optimizer's groups."""
     group = checkpoint.optimizer.param_groups[0] if _has_groups(checkpoint) and checkpoint.optimizer else {}
     if "base_momentum" not in group:
         return None
@@ -327,7 +327,7 @@ def _calls(reference: Checkpoint | None, on: Clocked, trajectory: Trajectory) ->
 def _is_lambda(run: Run, reference: Checkpoint | None, schedule: Schedule) -> bool:
     if reference is not None and reference.scheduler is not None and reference.scheduler.family is not None:
         return reference.scheduler.family == "LambdaLR"
-    if isinstance(schedule, Warmup) and schedule.kind == "linear" and schedule.start_factor <= 0.0:
+    if not has_torch_class(schedule):
         return True
     declared = run.declared("scheduler")
     named = isinstance(declared, str) and declared.lower().startswith(_LAMBDA_NAMES)

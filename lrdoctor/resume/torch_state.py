@@ -17,11 +17,14 @@ from lrdoctor.schedules import (
     Constant,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
+    Overlaid,
     PolynomialLR,
+    ReduceLROnPlateau,
     StepLR,
     Warmup,
 )
@@ -36,15 +39,19 @@ class NoTorchStateError(Exception):
 
 def base_lr(schedule: Schedule) -> float:
     """The `initial_lr` of a parameter group under this schedule: what torch's classes scale."""
-    if isinstance(schedule, Warmup):
+    if isinstance(schedule, Warmup | Overlaid):
         return base_lr(schedule.main)
+    if isinstance(schedule, CyclicLR):
+        return schedule.base_lr
     return schedule.initial_lr if isinstance(schedule, OneCycleLR) else float(getattr(schedule, "lr", schedule.peak_lr))
 
 
 def at_base(schedule: Schedule, base: float) -> Schedule:
     """The schedule of another parameter group under the same scheduler: another base LR, the same `eta_min`."""
-    if isinstance(schedule, Warmup):
+    if isinstance(schedule, Warmup | Overlaid):
         return replace(schedule, main=at_base(schedule.main, base))
+    if isinstance(schedule, CyclicLR):
+        return replace(schedule, base_lr=base, max_lr=base * schedule.max_lr / schedule.base_lr)
     if isinstance(schedule, OneCycleLR):
         return replace(schedule, max_lr=base * schedule.div_factor)
     if hasattr(schedule, "lr"):
@@ -63,12 +70,26 @@ def torch_state(groups: Sequence[Schedule], tick: int, moved: str | None = None)
     lead = groups[0]
     if isinstance(lead, Warmup):
         return _sequential(groups, lead, tick, moved)
+    if isinstance(lead, ReduceLROnPlateau):
+        raise NoTorchStateError("a ReduceLROnPlateau's state is made of a metric's past, which its LR does not tell")
     own = _OWN.get(type(lead))
     if own is None:
         raise NoTorchStateError(f"torch has no scheduler for {type(lead).__name__}")
     count = 0 if isinstance(lead, CosineAnnealingWarmRestarts) else tick + 1
-    momentum = _momentum_keys(moved) if isinstance(lead, OneCycleLR) else {}
-    return {**own(lead, tick), **momentum, **_common(groups, tick, count)}
+    cyclic = isinstance(lead, OneCycleLR | CyclicLR)
+    state = {**own(lead, tick), **(_momentum_keys(moved) if cyclic else {}), **_common(groups, tick, count)}
+    if isinstance(lead, CyclicLR):
+        state["max_lrs"] = [group.max_lr for group in groups if isinstance(group, CyclicLR)]
+    return state
+
+
+def has_torch_class(schedule: Schedule) -> bool:
+    """Whether torch has a scheduler class of this shape; a script without one builds a LambdaLR."""
+    try:
+        torch_state([schedule], 0)
+    except NoTorchStateError:
+        return isinstance(schedule, ReduceLROnPlateau)
+    return True
 
 
 def lambda_state(groups: Sequence[Schedule], tick: int) -> State:
@@ -151,6 +172,8 @@ def _common(groups: Sequence[Schedule], last_epoch: int, count: int) -> State:
 def _sequential(groups: Sequence[Schedule], lead: Warmup, tick: int, moved: str | None) -> State:
     """SequentialLR([LinearLR or ConstantLR, main], milestones=[steps])."""
     steps = math.ceil(lead.steps - 1e-9)
+    if lead.kind not in ("linear", "constant"):
+        raise NoTorchStateError(f"torch has no warmup of the shape {lead.kind}")
     if lead.kind == "linear" and lead.start_factor <= 0.0:
         raise NoTorchStateError("torch's LinearLR cannot start at 0")
     mains = [group.main for group in groups if isinstance(group, Warmup)]
@@ -186,7 +209,33 @@ def _milestones(schedule: MultiStepLR, tick: int) -> State:
     return {"milestones": Counter(schedule.milestones), "gamma": schedule.gamma}
 
 
+def _cosine(schedule: CosineAnnealingLR, tick: int) -> State:
+    if schedule.k_decay != 1.0:
+        raise NoTorchStateError("torch's cosine has no k_decay")
+    return _plain(schedule, tick)
+
+
+def _polynomial(schedule: PolynomialLR, tick: int) -> State:
+    if schedule.eta_min:
+        raise NoTorchStateError("torch's PolynomialLR falls to 0")
+    return _plain(schedule, tick)
+
+
+def _cyclic(schedule: CyclicLR, tick: int) -> State:
+    return {
+        "max_lrs": [schedule.max_lr],
+        "total_size": float(schedule.cycle_length),
+        "step_ratio": schedule.step_size_up / schedule.cycle_length,
+        "mode": schedule.mode,
+        "gamma": schedule.gamma,
+        "scale_mode": "iterations" if schedule.mode == "exp_range" else "cycle",
+        "_scale_fn_custom": None,
+    }
+
+
 def _restarts(schedule: CosineAnnealingWarmRestarts, tick: int) -> State:
+    if schedule.cycle_decay != 1.0:
+        raise NoTorchStateError("torch's warm restarts all begin at the same LR")
     current, length = schedule.position([tick])
     return {
         "T_0": schedule.T_0,
@@ -231,8 +280,9 @@ _OWN: dict[type[Schedule], Callable[[Any, int], State]] = {
     MultiStepLR: _milestones,
     ExponentialLR: _plain,
     LinearLR: _linear,
-    PolynomialLR: _plain,
-    CosineAnnealingLR: _plain,
+    PolynomialLR: _polynomial,
+    CosineAnnealingLR: _cosine,
     CosineAnnealingWarmRestarts: _restarts,
+    CyclicLR: _cyclic,
     OneCycleLR: _one_cycle,
 }

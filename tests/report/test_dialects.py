@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,14 +24,17 @@ from lrdoctor.schedules import (
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
     ExponentialLR,
+    InverseSqrt,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
+    Overlaid,
     PolynomialLR,
     Sequence,
     StepLR,
     Stepped,
     Warmup,
+    WarmupStableDecay,
 )
 
 torch = pytest.importorskip("torch")
@@ -47,6 +52,13 @@ FAMILIES: dict[str, Schedule] = {
     "cosine to a floor": CosineAnnealingLR(0.1, 100, 1e-3),
     "CosineAnnealingWarmRestarts": CosineAnnealingWarmRestarts(0.1, 20),
     "OneCycleLR": OneCycleLR(0.1, 120),
+    "polynomial to a floor": PolynomialLR(0.1, 100, 2.0, 0.01),
+}
+OWN: dict[str, Schedule] = {
+    "InverseSqrt": InverseSqrt(0.1, 40),
+    "hold and linear decay": WarmupStableDecay(0.1, 60, 40, "linear"),
+    "hold and cosine": WarmupStableDecay(0.1, 60, 40, "cosine"),
+    "hold and 1-sqrt": WarmupStableDecay(0.1, 60, 40, "1-sqrt"),
 }
 
 
@@ -91,7 +103,7 @@ class Tape:
         loader = torch.ones(PER_EPOCH, 1, 2)
         self.space = {
             "torch": torch, "model": self.model, "loader": loader, "epochs": UPDATES // PER_EPOCH,
-            "loss_of": self.loss_of, **more,
+            "loss_of": self.loss_of, "math": math, **more,
         }  # fmt: skip
         exec(code, self.space)
         return self.lrs
@@ -154,14 +166,15 @@ def test_lightning(per_epoch: bool, said: Any) -> None:
 
 
 HF = ["Constant", "LinearLR", "LinearLR to a floor", "PolynomialLR", "CosineAnnealingLR", "cosine to a floor",
-      "CosineAnnealingWarmRestarts"]  # fmt: skip
+      "CosineAnnealingWarmRestarts", "polynomial to a floor", *OWN]  # fmt: skip
 
 
 @pytest.mark.parametrize("warm", [False, True])
 @pytest.mark.parametrize("family", HF)
 def test_transformers(family: str, warm: bool, said: Any) -> None:
     transformers = pytest.importorskip("transformers")
-    schedule = Warmup(FAMILIES[family], 20) if warm else FAMILIES[family]
+    main = {**FAMILIES, **OWN}[family]
+    schedule = Warmup(main, 20) if warm else main
     space: dict[str, Any] = {"TrainingArguments": transformers.TrainingArguments, "output_dir": "unused"}
     found = said("transformers", schedule, "adamw_torch")
     assert found.exact
@@ -216,13 +229,14 @@ def timm_scheduler() -> Any:
 
 
 TIMM = ["Constant", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "LinearLR to a floor", "PolynomialLR",
-        "CosineAnnealingLR", "cosine to a floor", "CosineAnnealingWarmRestarts"]  # fmt: skip
+        "CosineAnnealingLR", "cosine to a floor", "CosineAnnealingWarmRestarts", "polynomial to a floor",
+        "hold and linear decay", "hold and 1-sqrt"]  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", ["epochs", "warm epochs", "updates"])
 @pytest.mark.parametrize("family", TIMM)
 def test_timm(family: str, mode: str, said: Any, timm_scheduler: Any, healthy: Diagnosis) -> None:
-    schedule = FAMILIES[family]
+    schedule = {**FAMILIES, **OWN}[family]
     if mode == "updates":
         if family in ("MultiStepLR", "ExponentialLR"):
             assert not said("timm", schedule).exact
@@ -242,6 +256,33 @@ def test_timm(family: str, mode: str, said: Any, timm_scheduler: Any, healthy: D
     close(lrs, whole)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Overlaid(CosineAnnealingLR(0.1, 100), 10, 0.01),
+        Overlaid(StepLR(0.1, 30, 0.5), 5, 0.1),
+        CosineAnnealingLR(0.1, 100, k_decay=0.7),
+        CosineAnnealingWarmRestarts(0.1, 20, cycle_decay=0.5),
+    ],
+)
+def test_what_only_timm_can_say(schedule: Schedule, said: Any, timm_scheduler: Any) -> None:
+    """A warmup under which the main clock runs, k-decay, cycles of falling height."""
+    args = flags(said("timm", Stepped(schedule, 1.0 + 1e-12, "epoch")).code)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=args.lr)
+    scheduler, _ = timm_scheduler(args, optimizer)
+    lrs = []
+    for tick in range(100):
+        scheduler.step(tick)
+        lrs.append(optimizer.param_groups[0]["lr"])
+    close(lrs, schedule)
+
+
+@pytest.mark.parametrize("framework", [None, "lightning", "transformers", "mmengine", "accelerate"])
+def test_a_warmup_under_which_the_main_clock_runs_is_not_said_wrongly(framework: str, healthy: Diagnosis) -> None:
+    other = replace(healthy, run=replace(healthy.run, framework=framework))
+    assert framework_code(Remedy("", Overlaid(CosineAnnealingLR(0.1, 100), 10)), other) is None
+
+
 def flags(code: str) -> Any:
     """The flags as timm's argparse would hand them on."""
     words = code.replace("\\\n", " ").split()[3:]
@@ -250,7 +291,7 @@ def flags(code: str) -> Any:
         if word.startswith("--"):
             values = found.setdefault(word[2:].replace("-", "_"), [])
         else:
-            values.append(ast.literal_eval(word) if word[0].isdigit() else word)
+            values.append(ast.literal_eval(word) if re.fullmatch(r"[\d.e+-]+", word) else word)
     several = ("decay_milestones",)
     return SimpleNamespace(
         **{"sched_on_updates": False, **{

@@ -37,6 +37,7 @@ SCHEDULERS: dict[str, Build] = {
     "CosineAnnealingWarmRestarts": lambda o: S.CosineAnnealingWarmRestarts(o, 30, 2),
     "OneCycleLR": lambda o: S.OneCycleLR(o, 0.1, total_steps=240),
     "OneCycleLR in three phases": lambda o: S.OneCycleLR(o, 0.1, total_steps=240, three_phase=True, pct_start=0.4),
+    "CyclicLR": lambda o: S.CyclicLR(o, 0.01, 0.1, 20, 30, mode="triangular2"),
     "warmup and cosine": lambda o: warm(o, S.CosineAnnealingLR(o, 220)),
     "warmup and steps": lambda o: warm(o, S.StepLR(o, 50, 0.2)),
     "warmup and restarts": lambda o: warm(o, S.CosineAnnealingWarmRestarts(o, 40)),
@@ -108,7 +109,8 @@ def test_the_copy_holds_what_torch_would_have_saved_and_goes_on_as_the_healthy_r
     repair(tmp_path / "cut.pt", "--run", tmp_path / "run", "-o", tmp_path / "new.pt", *SAID.get(name, ()))
 
     saved = torch.load(tmp_path / "new.pt", weights_only=True)
-    same(saved["scheduler"], expected)
+    loosely = {"base_momentums", "max_momentums"} if name == "CyclicLR" else set()  # its own, not the log's
+    same(saved["scheduler"], {key: value for key, value in expected.items() if key not in loosely})
     again = Training(build).resumed(saved).go(FURTHER)
     assert again.lrs == pytest.approx(healthy.lrs[CUT : CUT + FURTHER], rel=1e-9, abs=1e-12)
     assert again.momenta == pytest.approx(healthy.momenta[CUT : CUT + FURTHER], rel=1e-9)

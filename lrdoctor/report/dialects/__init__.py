@@ -60,4 +60,7 @@ def words_for(framework: str | None, plan: Plan) -> FrameworkCode | None:
     try:
         return FrameworkCode(framework, dialect.label, dialect.write(plan))
     except CannotSayError as error:
-        return FrameworkCode(framework, dialect.label, f"# {error}\n{dialect.instead(plan)}", exact=False)
+        try:
+            return FrameworkCode(framework, dialect.label, f"# {error}\n{dialect.instead(plan)}", exact=False)
+        except CannotSayError:
+            return None

@@ -28,6 +28,8 @@ Settings = dict[str, object]
 
 def write(plan: Plan) -> str:
     """The optimizer's lr and the list of parts. `CannotSayError` where mmengine has no such schedule."""
+    if plan.overlaid is not None:
+        raise CannotSayError("mmengine's parts multiply where they overlap; in torch:")
     builder = _BUILDERS.get(type(plan.main))
     if builder is None:
         raise CannotSayError(f"mmengine has no {plan.main.family}; in torch:")
@@ -46,6 +48,8 @@ def _warmup(plan: Plan) -> list[Settings]:
     ramp = plan.warmup
     if ramp is None:
         return []
+    if ramp.kind not in ("linear", "constant"):
+        raise CannotSayError(f"mmengine has no warmup of the shape {ramp.kind}; in torch:")
     if ramp.kind == "linear" and ramp.start_factor <= 0.0:
         raise CannotSayError("mmengine's LinearLR cannot start at 0; in torch:")
     end = whole_number(ramp.steps, "end") + 1
@@ -80,15 +84,20 @@ def _linear(main: LinearLR, plan: Plan, begin: int) -> Settings:
 
 
 def _polynomial(main: PolynomialLR, plan: Plan, begin: int) -> Settings:
-    return {"type": "PolyLR", "power": main.power, "eta_min": 0.0, "begin": begin, "end": begin + main.total_iters + 1}
+    end = begin + main.total_iters + 1
+    return {"type": "PolyLR", "power": main.power, "eta_min": main.eta_min, "begin": begin, "end": end}
 
 
 def _cosine(main: CosineAnnealingLR, plan: Plan, begin: int) -> Settings:
+    if main.k_decay != 1.0:
+        raise CannotSayError("mmengine's cosine has no k-decay; in torch:")
     end = begin + main.T_max + 1
     return {"type": "CosineAnnealingLR", "T_max": main.T_max, "eta_min": main.eta_min, "begin": begin, "end": end}
 
 
 def _restarts(main: CosineAnnealingWarmRestarts, plan: Plan, begin: int) -> Settings:
+    if main.cycle_decay != 1.0:
+        raise CannotSayError("mmengine's restarts all begin at the same height; in torch:")
     length, periods = main.T_0, [main.T_0]
     while sum(periods) < plan.ticks - begin:
         length *= main.T_mult

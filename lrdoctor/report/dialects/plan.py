@@ -10,7 +10,7 @@ from lrdoctor.model.diagnosis import Diagnosis
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.report.source_text import wrapped
 from lrdoctor.resume.torch_state import base_lr
-from lrdoctor.schedules import Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules import Overlaid, RangeTest, Sequence, Stepped, Unknown, Warmup
 
 _TORCH_OPTIMIZERS = ("AdamW", "NAdam", "RAdam", "Adamax", "Adam", "RMSprop", "Adagrad", "Adadelta", "SGD")
 
@@ -36,11 +36,16 @@ class Plan:
 
     @property
     def main(self) -> Schedule:
-        return self.whole.main if isinstance(self.whole, Warmup) else self.whole
+        return self.whole.main if isinstance(self.whole, Warmup | Overlaid) else self.whole
 
     @property
     def warmup(self) -> Warmup | None:
         return self.whole if isinstance(self.whole, Warmup) else None
+
+    @property
+    def overlaid(self) -> Overlaid | None:
+        """A warmup under which the main schedule's clock already runs."""
+        return self.whole if isinstance(self.whole, Overlaid) else None
 
     @property
     def warmup_ticks(self) -> float:
@@ -64,8 +69,8 @@ def plan_of(schedule: Schedule, diagnosis: Diagnosis) -> Plan:
         schedule = schedule.schedule
     if isinstance(schedule, Warmup) and isinstance(schedule.main, Stepped) and schedule.main.updates_per_tick == 1.0:
         schedule = Warmup(schedule.main.schedule, schedule.steps, schedule.start_factor, schedule.kind)
-    main = schedule.main if isinstance(schedule, Warmup) else schedule
-    if isinstance(main, Sequence | Stepped | Unknown | Warmup):
+    main = schedule.main if isinstance(schedule, Warmup | Overlaid) else schedule
+    if isinstance(main, Sequence | Stepped | Unknown | Warmup | Overlaid | RangeTest):
         raise CannotSayError("it is several schedules in a row")
     updates = trajectory.planned_steps or trajectory.steps
     if trajectory.step_unit == "epoch":
@@ -98,6 +103,9 @@ def torch_lines(plan: Plan) -> str:
 
 
 def scheduler_line(plan: Plan) -> str:
+    """The scheduler's construction; torch has no words for a warmup under which the main clock runs."""
+    if plan.overlaid is not None:
+        raise CannotSayError("torch's SequentialLR starts the main schedule at the end of the warmup")
     return f"scheduler = {wrapped(plan.whole.torch_code())}"
 
 

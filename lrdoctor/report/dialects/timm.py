@@ -17,8 +17,10 @@ from lrdoctor.schedules import (
     ExponentialLR,
     LinearLR,
     MultiStepLR,
+    Overlaid,
     PolynomialLR,
     StepLR,
+    WarmupStableDecay,
 )
 from lrdoctor.schedules._write import number
 
@@ -46,14 +48,17 @@ def _epochs(ticks: float, plan: Plan, flag: str) -> int:
 
 
 def _warmup(plan: Plan) -> Flags:
-    ramp = plan.warmup
+    ramp = plan.warmup or plan.overlaid
+    if isinstance(ramp, Overlaid) and (ramp.toward != "peak" or ramp.lead):
+        raise CannotSayError("timm's warmup rises to the peak; in torch:")
     if ramp is None:
         yield "--warmup-epochs 0"
         return
     if ramp.kind != "linear":
         raise CannotSayError("timm's warmup is a straight line; in torch:")
+    prefix = "" if isinstance(ramp, Overlaid) else " --warmup-prefix"
     start = number(ramp.start_factor * plan.main.peak_lr)
-    yield f"--warmup-epochs {_epochs(ramp.steps, plan, '--warmup-epochs')} --warmup-lr {start} --warmup-prefix"
+    yield f"--warmup-epochs {_epochs(ramp.steps, plan, '--warmup-epochs')} --warmup-lr {start}{prefix}"
 
 
 def _length(plan: Plan) -> str:
@@ -84,7 +89,8 @@ def _multistep(main: MultiStepLR, plan: Plan) -> Flags:
 
 
 def _polynomial(main: PolynomialLR, plan: Plan) -> Flags:
-    yield f"--sched poly --decay-rate {number(main.power)} --epochs {_epochs(main.total_iters, plan, '--epochs')}"
+    epochs = _epochs(main.total_iters, plan, "--epochs")
+    yield f"--sched poly --decay-rate {number(main.power)} --min-lr {number(main.eta_min)} --epochs {epochs}"
 
 
 def _linear(main: LinearLR, plan: Plan) -> Flags:
@@ -96,6 +102,8 @@ def _linear(main: LinearLR, plan: Plan) -> Flags:
 
 def _cosine(main: CosineAnnealingLR, plan: Plan) -> Flags:
     yield f"--sched cosine --min-lr {number(main.eta_min)} --epochs {_epochs(main.T_max, plan, '--epochs')}"
+    if main.k_decay != 1.0:
+        yield f"--lr-k-decay {number(main.k_decay)}"
 
 
 def _restarts(main: CosineAnnealingWarmRestarts, plan: Plan) -> Flags:
@@ -103,7 +111,17 @@ def _restarts(main: CosineAnnealingWarmRestarts, plan: Plan) -> Flags:
         raise CannotSayError("timm cuts growing cycles to whole numbers in a way of its own; in torch:")
     cycles = -(-(plan.ticks - plan.warmup_ticks) // main.T_0)
     yield f"--sched cosine --min-lr {number(main.eta_min)} --epochs {_epochs(main.T_0, plan, '--epochs')}"
-    yield f"--lr-cycle-limit {whole_number(cycles, '--lr-cycle-limit')} --lr-cycle-decay 1"
+    yield f"--lr-cycle-limit {whole_number(cycles, '--lr-cycle-limit')} --lr-cycle-decay {number(main.cycle_decay)}"
+
+
+def _stable_decay(main: WarmupStableDecay, plan: Plan) -> Flags:
+    """In timm since 2026; its exponential decay has a ratio of its own."""
+    if main.decay_type == "exponential" or plan.overlaid is not None:
+        raise CannotSayError("timm's wsd has no such decay among its flags; in torch:")
+    length = _epochs(main.num_stable_steps + main.num_decay_steps, plan, "--epochs")
+    decay = _epochs(main.num_decay_steps, plan, "--decay-epochs")
+    yield f"--sched wsd --lr-decay-fn {main.decay_type} --decay-epochs {decay} --epochs {length}"
+    yield f"--min-lr {number(main.min_lr_ratio * main.lr)}"
 
 
 _BUILDERS: dict[type, Callable[[Any, Plan], Flags]] = {
@@ -115,4 +133,5 @@ _BUILDERS: dict[type, Callable[[Any, Plan], Flags]] = {
     LinearLR: _linear,
     CosineAnnealingLR: _cosine,
     CosineAnnealingWarmRestarts: _restarts,
+    WarmupStableDecay: _stable_decay,
 }

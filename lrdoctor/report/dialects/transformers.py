@@ -13,11 +13,13 @@ from lrdoctor.schedules import (
     Constant,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    InverseSqrt,
     LinearLR,
     PolynomialLR,
+    WarmupStableDecay,
 )
 
-Words = tuple[str, Mapping[str, float | int], float | None]
+Words = tuple[str, Mapping[str, float | int | str], float | None]
 """lr_scheduler_type, lr_scheduler_kwargs, the ticks after the warmup at which it ends (None: never)."""
 SMALL_START = 0.01
 """A warmup from up to this share of the peak is written as Transformers' own, which starts at 0 (chosen by us)."""
@@ -25,6 +27,8 @@ SMALL_START = 0.01
 
 def write(plan: Plan) -> str:
     """The arguments. `CannotSayError` where `get_scheduler` has no such schedule."""
+    if plan.overlaid is not None:
+        raise CannotSayError("Trainer's schedules begin at the end of the warmup; give the Trainer one of your own:")
     if plan.stepped != "update":
         raise CannotSayError("Trainer steps its scheduler at every update, this schedule is stepped once an epoch:")
     warmup, note = _warmup(plan)
@@ -62,7 +66,10 @@ def _warmup(plan: Plan) -> tuple[int, str]:
         return 0, ""
     if ramp.kind != "linear" or ramp.start_factor > SMALL_START:
         raise CannotSayError("Trainer's warmups are straight lines from 0; give the Trainer a scheduler of your own:")
-    note = f"  # it starts at 0 instead of {ramp.start_factor:.2g} of the peak" if ramp.start_factor else ""
+    low = plan.main.min_lr_ratio if isinstance(plan.main, WarmupStableDecay) else 0.0  # where that one starts
+    note = (
+        "" if ramp.start_factor == low else f"  # it starts at {low:g} instead of {ramp.start_factor:.2g} of the peak"
+    )
     return whole_number(ramp.steps, "warmup_steps"), note
 
 
@@ -79,10 +86,12 @@ def _linear(main: LinearLR, plan: Plan) -> Words:
 
 
 def _polynomial(main: PolynomialLR, plan: Plan) -> Words:
-    return "polynomial", {"power": main.power, "lr_end": 0.0}, main.total_iters
+    return "polynomial", {"power": main.power, "lr_end": _plain(main.eta_min)}, main.total_iters
 
 
 def _cosine(main: CosineAnnealingLR, plan: Plan) -> Words:
+    if main.k_decay != 1.0:
+        raise CannotSayError("lr_scheduler_type has no cosine with k-decay; give the Trainer a scheduler of your own:")
     if main.eta_min > 0.0:
         return "cosine_with_min_lr", {"min_lr": _plain(main.eta_min)}, main.T_max
     return "cosine", {}, main.T_max
@@ -91,9 +100,26 @@ def _cosine(main: CosineAnnealingLR, plan: Plan) -> Words:
 def _restarts(main: CosineAnnealingWarmRestarts, plan: Plan) -> Words:
     length = plan.updates - plan.warmup_ticks
     cycles = length / main.T_0
-    if main.T_mult != 1 or main.eta_min or cycles != round(cycles):
+    if main.T_mult != 1 or main.cycle_decay != 1.0 or main.eta_min or cycles != round(cycles):
         raise CannotSayError("cosine_with_restarts has only equal, whole cycles down to 0; give the Trainer your own:")
     return "cosine_with_restarts", {"num_cycles": round(cycles)}, length
+
+
+def _inverse_sqrt(main: InverseSqrt, plan: Plan) -> Words:
+    return "inverse_sqrt", {"timescale": whole_number(main.timescale, "timescale")}, None
+
+
+def _stable_decay(main: WarmupStableDecay, plan: Plan) -> Words:
+    if main.decay_type == "exponential":
+        raise CannotSayError("warmup_stable_decay has no exponential decay; give the Trainer a scheduler of your own:")
+    options: dict[str, float | int | str] = {
+        "num_stable_steps": main.num_stable_steps,
+        "num_decay_steps": main.num_decay_steps,
+        "decay_type": main.decay_type,
+    }
+    if main.min_lr_ratio:
+        options["min_lr_ratio"] = _plain(main.min_lr_ratio)
+    return "warmup_stable_decay", options, main.num_stable_steps + main.num_decay_steps
 
 
 def _plain(value: float) -> float:
@@ -106,4 +132,6 @@ _BUILDERS: dict[type, Callable[[Any, Plan], Words]] = {
     PolynomialLR: _polynomial,
     CosineAnnealingLR: _cosine,
     CosineAnnealingWarmRestarts: _restarts,
+    InverseSqrt: _inverse_sqrt,
+    WarmupStableDecay: _stable_decay,
 }
