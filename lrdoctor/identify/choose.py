@@ -13,10 +13,13 @@ from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
 from lrdoctor.identify.declines import decline_candidates
+from lrdoctor.identify.mixed import mixed_candidates
 from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
 from lrdoctor.identify.smooth import smooth_candidates
 from lrdoctor.identify.stretch import Stretch
+from lrdoctor.identify.sweep import sweep_candidates
+from lrdoctor.identify.triangles import triangle_candidates
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.model.schedule import Unit
@@ -70,7 +73,7 @@ def _judged(
     trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]
 ) -> Iterator[Judged]:
     for clock in clocks(trajectory, stretch, first):
-        for candidate in _candidates(clock.points, checkpoints):
+        for candidate in _on(clock, checkpoints, trajectory):
             try:
                 misfit, error = candidate.misfit(clock.points), candidate.error(clock.points)
             except (ValueError, ArithmeticError):
@@ -80,12 +83,31 @@ def _judged(
                 yield Judged(candidate, clock, error, misfit <= 1.0, cost)
 
 
-def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterable[Candidate]:
+def _on(clock: Clock, checkpoints: Sequence[Checkpoint], trajectory: Trajectory) -> Iterator[Candidate]:
+    """The candidates on a clock; on the clock of the updates also those of two clocks."""
+    per_epoch = trajectory.steps_per_epoch
+    if clock.unit == "update" and per_epoch is not None and per_epoch > 1:
+        yield from mixed_candidates(clock.points, per_epoch, _flat_or_falling)
+    yield from _candidates(clock.points, checkpoints, trajectory)
+
+
+def _flat_or_falling(points: Stretch) -> Iterator[Candidate]:
+    yield from plateau_candidates(points)
+    yield from decline_candidates(points)
+
+
+def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint], trajectory: Trajectory) -> Iterable[Candidate]:
     """The slow searches only where none of the quick ones is exact; a cycle competes with a decline behind a warmup."""
     if len(points) < MIN_POINTS:
         return
     exact = False
-    for quick in (declared_candidates(points, checkpoints), plateau_candidates(points), decline_candidates(points)):
+    for quick in (
+        declared_candidates(points, checkpoints),
+        plateau_candidates(points),
+        sweep_candidates(points, trajectory),
+        triangle_candidates(points),
+        decline_candidates(points),
+    ):
         for candidate in quick:
             exact = exact or (_is_plain(candidate) and _is_exact(candidate, points))
             yield candidate
@@ -129,8 +151,8 @@ def _fit(judged: list[Judged], stretch: Stretch, first: float) -> Fit:
         whole=clock.over_steps(candidate.whole, candidate.shift),
         first_step=first + float(stretch.t[0]),
         last_step=first + stretch.last,
-        stepped=_unit(best, judged),
-        steps_per_tick=clock.per_tick,
+        stepped=_unit(best, judged) if candidate.per_tick is None else "epoch",
+        steps_per_tick=clock.per_tick * (candidate.per_tick or 1.0),
         fit_error=best.error,
         confidence=_confidence(best, rival),
         exact=best.exact,

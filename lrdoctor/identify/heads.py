@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from lrdoctor.identify.candidate import SHIFT_COST, WARMUP_COST, Candidate, digits, factor_digits, rounded
-from lrdoctor.identify.plateaus import roundest
+from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import Tail
 from lrdoctor.model.arrays import FloatArray
@@ -21,7 +21,7 @@ from lrdoctor.schedules.ramps import KINDS, ramp
 SHIFTS = (0.0, 1.0, -1.0)
 KIND_COST = {"linear": 0.0, "constant": 0.0, "cosine": 0.75, "exponential": 0.75, "log": 0.75}
 _RARE_KIND = 1.0
-OVERLAY_COST = 1.5
+OVERLAY_COST = 1.0
 _TOWARD_COST = {"peak": 0.0, "end": 0.0, "times": 0.0, "moving": 0.5}
 _BIAS_LR = (0.1, 0.01, 0.0)  # Ultralytics' warmup_bias_lr, and what people set it to
 
@@ -38,6 +38,7 @@ class _Head:
     main: FloatArray
     peak: float
     ends: float  # the first tick at which the decline is seen
+    lead: float  # of the log's clock over the decline's
 
 
 def behind_heads(stretch: Stretch, tail: Tail, begin: int) -> Iterator[Candidate]:
@@ -135,7 +136,7 @@ def _over(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
     t = stretch.t[:first] - tail.origin
     head = _Head(
         t, stretch.lr[:first], stretch.tol[:first], tail.main.lr_at(t), tail.main.peak_lr,
-        float(stretch.t[first]) - tail.origin,
+        float(stretch.t[first]) - tail.origin, tail.origin,
     )  # fmt: skip
     for kind, toward, steps, factor, lead in _ramps_over(head, tail.main):
         if not (steps > 0 and steps - lead > t[-1] - 1e-6 and factor > -1e-12):
@@ -148,7 +149,7 @@ def _over(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
             whole.lr_at(stretch.t - tail.origin), stretch.lr, stretch.tol
         ):
             shape = WarmupShape(kind, steps, whole.start_factor, overlaid=True)
-            extra = OVERLAY_COST + _TOWARD_COST[toward] + (1.0 if lead else 0.0)
+            extra = OVERLAY_COST + _TOWARD_COST[toward] + (1.0 if lead not in (0.0, tail.origin) else 0.0)
             yield _candidate(stretch, tail, whole, 0.0 - tail.origin, shape, extra)
 
 
@@ -185,6 +186,7 @@ def _straight(head: _Head, main: Schedule) -> Iterator[Ramp]:
     slope, start = np.polyfit(head.t, head.lr, 1)
     if slope <= 0:
         return
+    yield from _on_the_logs_clock(head, float(slope), float(start))
     met = _meeting(float(start), float(slope), main, float(head.t[-1]), head.ends + 1.0)
     reached = {"peak": (head.peak - float(start)) / float(slope), "end": met}
     towards: tuple[Toward, Toward] = ("peak", "end")
@@ -197,6 +199,16 @@ def _straight(head: _Head, main: Schedule) -> Iterator[Ramp]:
                     ("linear", toward, steps, plain, 0.0)
                     for plain in _plain_factors(float(start) / head.peak, doubt, steps)
                 )
+
+
+def _on_the_logs_clock(head: _Head, slope: float, start: float) -> Iterator[Ramp]:
+    """The same to the peak where the ramp counts from the log's first tick, and the decline is a tick ahead (timm)."""
+    if head.lead:
+        low = start - slope * head.lead
+        for steps in _near((head.peak - low) / slope):
+            yield from (
+                ("linear", "peak", steps, plain, head.lead) for plain in _plain_factors(low / head.peak, 0.0, steps)
+            )
 
 
 def _meeting(start: float, slope: float, main: Schedule, low: float, high: float) -> float | None:

@@ -113,5 +113,5 @@ class CosineAnnealingWarmRestarts(Schedule):
         return {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min, **own}
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
-        given = {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min}
+        given: dict[str, object] = {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min}
         return call("CosineAnnealingWarmRestarts", optimizer, given)

@@ -88,7 +88,7 @@ TORCH = [
         seq(lambda o: t.ConstantLR(o, 1.0, total_iters=0), lambda o: t.CosineAnnealingLR(o, 200, 1e-3), 300), 500),
          "WarmupStableDecay", {"num_stable_steps": 300, "num_decay_steps": 200, "decay_type": "cosine"}),
     Made("range test by factors", lambda: lib.torch_lr(lambda o: t.ExponentialLR(o, 10**0.07), 100, 1e-7),
-         "RangeTest", {"start_lr": 1e-7, "num_iter": 99, "end_lr": 1e-7 * 10**6.93, "step_mode": "exp"}),
+         "RangeTest", {"start_lr": 1e-7, "num_iter": 100, "end_lr": 1.0, "step_mode": "exp"}),
 ]  # fmt: skip
 TRANSFORMERS = [
     Made("HF linear", lambda: lib.transformers_lr("linear", 1000, 60, 1000), LIN,
@@ -164,7 +164,8 @@ MMENGINE = [
          COS, {"T_max": 25}, ("linear", 5), "epoch", PER_EPOCH),
     Made("mmengine cosine converted to iterations", lambda: lib.mmengine_lr([
         ("LinearLR", {"start_factor": 0.01, "by_epoch": True, "begin": 0, "end": 2, "convert_to_iter_based": True}),
-        ("CosineAnnealingLR", {"T_max": 10, "eta_min": 1e-5, "by_epoch": True, "begin": 2, "end": 12, "convert_to_iter_based": True}),
+        ("CosineAnnealingLR", {"T_max": 10, "eta_min": 1e-5, "by_epoch": True, "begin": 2, "end": 12,
+                               "convert_to_iter_based": True}),
     ], 12, N), COS, {"T_max": 500, "eta_min": 1e-5}, ("linear", 100), "update", PER_EPOCH),
     Made("mmseg poly", lambda: lib.mmengine_lr([
         ("PolyLR", {"eta_min": 1e-4, "power": 0.9, "begin": 0, "end": 800, "by_epoch": False})], 16, N),
@@ -233,7 +234,7 @@ OTHERS = [
         lambda it: lib.detectron2_cosine(it, 1e-3, 2000, 200, 0.001), 2000), COS, {"T_max": 2000}, ("linear", 200)),
     Made("detectron2 steps", lambda: lib.of_steps(
         lambda it: lib.detectron2_steps(it, 1e-3, 2000, 200, (1200, 1800), 0.001), 2000), "MultiStepLR",
-         {"milestones": [1200, 1800], "gamma": 0.1}, ("linear", 200)),
+         {"milestones": [1000, 1600], "gamma": 0.1}, ("linear", 200)),
     *(Made(f"mmcv {kind} warmup over poly", lambda kind=kind: lib.of_steps(
         lambda it: lib.mmcv_warmup(it, (0.01 - 1e-4) * (1 - it / 2000) ** 0.9 + 1e-4, kind, 150, 0.1), 2000),
         "PolynomialLR", {"total_iters": 2000, "power": 0.9, "eta_min": 1e-4}, (label, 150))
