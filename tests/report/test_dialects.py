@@ -6,6 +6,7 @@ import ast
 import math
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
@@ -211,21 +212,22 @@ def test_what_training_arguments_cannot_say_goes_to_the_trainer_as_a_scheduler(s
 
 
 @pytest.fixture(scope="module")
-def timm_scheduler() -> Any:
-    """timm's schedulers without its models, which need torchvision."""
+def timm_scheduler() -> Iterator[Any]:
+    """timm's schedulers without its models, which need torchvision; other tests' stand-ins are put back."""
+    held = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "timm"}
     spec = find_spec("timm")
     if spec is None or not spec.submodule_search_locations:
+        sys.modules.update(held)
         pytest.skip("timm is not installed")
-    held = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "timm"}
-    if not held:
-        package = ModuleType("timm")
-        package.__path__ = list(spec.submodule_search_locations)
-        sys.modules["timm"] = package
+    package = ModuleType("timm")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["timm"] = package
     from timm.scheduler import create_scheduler
 
     yield create_scheduler
-    for name in [name for name in sys.modules if name.split(".")[0] == "timm" and name not in held]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "timm"]:
         del sys.modules[name]
+    sys.modules.update(held)
 
 
 TIMM = ["Constant", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "LinearLR to a floor", "PolynomialLR",
