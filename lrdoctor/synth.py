@@ -65,8 +65,8 @@ class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
     `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
-    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's state where it
-    is not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
+    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's where it is
+    not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
     """
 
     step: int

@@ -18,6 +18,8 @@ _COMMANDS = {
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
     "range-test": "Read a learning-rate range test and suggest peak LRs.",
+    "recommend": "Recommend schedule, peak, warmup and length for a run or its settings.",
+    "repair": "Write a copy of a checkpoint that carries the scheduler's state it lacks.",
     "rules": "List the rules.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3

@@ -39,14 +39,16 @@ class Member(NamedTuple):
 class Archive:
     """The members by name; `ReadError` where the directory at the end is missing or malformed.
 
-    A checkpoint has a member for each tensor, and few are asked for: an entry of the directory is looked at only then.
+    `directory` is the byte where the list of them starts. A checkpoint has a member for each tensor, and few are asked
+    for: an entry of the directory is looked at only then.
     """
 
     def __init__(self, data: Window, where: str) -> None:
         self.data = data
         self.where = where
         try:
-            self._directory, count = _directory(data)
+            count, self.directory = _end_record(data)
+            self._directory = _directory(data, count, self.directory)
             self._entries = dict(_entries(self._directory, count))
         except (struct.error, IndexError, ValueError) as error:
             raise self._broken("its directory at the end is missing or damaged: the file is incomplete") from error
@@ -62,6 +64,10 @@ class Archive:
     def ending(self, end: bytes) -> list[Member]:
         """The members whose names end so."""
         return [_member(self._directory, place) for name, place in self._entries.items() if name.endswith(end)]
+
+    def every(self) -> list[Member]:
+        """All members, in the directory's order; of several that share a name the last."""
+        return self.ending(b"")
 
     def reaches(self) -> int:
         """Where the last of the members' contents ends, at least, in bytes of the file."""
@@ -132,12 +138,11 @@ _PADDING = 128  # bytes at most in front of a member's data
 _NEAR = 256  # bytes: a local header, a name, torch's padding to 64 bytes, and a number
 
 
-def _directory(data: Window) -> tuple[bytes, int]:
-    """The bytes from the directory's start, and how many entries it has."""
-    count, start = _end_record(data)
+def _directory(data: Window, count: int, start: int) -> bytes:
+    """The bytes from the directory's start, enough for its entries."""
     if count > limits().members:
         raise ReadError("The archive is too large.", why=f"it has {count:,} members ({raised_by('members')})")
-    return data[start : min(len(data), start + count * _ENTRY_BYTES)], count
+    return data[start : min(len(data), start + count * _ENTRY_BYTES)]
 
 
 def _entries(directory: bytes, count: int) -> Iterator[tuple[bytes, int]]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
@@ -22,6 +23,12 @@ _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _MAX_KEY_PARTS = 16
 
 
+class Watcher(Protocol):
+    """Told of every opcode once it was carried out: the bytes `start` to `end` are the opcode and its argument."""
+
+    def after(self, opcode: int, start: int, end: int, stack: Sequence[object]) -> None: ...
+
+
 class CutError(ReadError):
     """The data ends inside the pickle."""
 
@@ -32,7 +39,12 @@ _LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
 
 
 def describe(
-    data: bytes, start: int = 0, *, keep_bytes: int = KEEP_BYTES, where: str | None = None
+    data: bytes,
+    start: int = 0,
+    *,
+    keep_bytes: int = KEEP_BYTES,
+    where: str | None = None,
+    watcher: Watcher | None = None,
 ) -> tuple[object, int]:
     """The object pickled at byte `start` of `data` as a skeleton, and the position behind it.
 
@@ -41,7 +53,7 @@ def describe(
     """
     machine = _Machine(data, start, keep_bytes)
     try:
-        root = machine.run()
+        root = machine.run() if watcher is None else machine.run_watched(watcher)
     except _ENDS_EARLY as error:
         if machine.pos + _LONGEST_ARGUMENT > len(data):
             why = "it ends inside a pickle, or the pickle is malformed"
@@ -112,8 +124,23 @@ class _Machine:
                 return self.stack.pop()
             else:
                 handlers[opcode](self)
+        raise self._too_long()
+
+    def run_watched(self, watcher: Watcher) -> object:
+        """The same, one handler an opcode, with a report after each."""
+        for _ in range(self.left):
+            start = self.pos
+            opcode = self.data[start]
+            self.pos += 1
+            if opcode == _STOP:
+                return self.stack.pop()
+            _HANDLERS[opcode](self)
+            watcher.after(opcode, start, self.pos, self.stack)
+        raise self._too_long()
+
+    def _too_long(self) -> ReadError:
         why = f"it has too many instructions ({raised_by('pickle_instructions')})"
-        raise ReadError("The pickled part is too large.", why=why)
+        return ReadError("The pickled part is too large.", why=why)
 
     def _stepped_over(self, rebuild: Global) -> object:
         """The tensor that the call to come would rebuild; the function itself where the call is not the usual one."""
@@ -227,6 +254,29 @@ def _pop_mark(m: _Machine) -> None:
 @_on(b"2")
 def _dup(m: _Machine) -> None:
     m.stack.append(m.stack[-1])
+
+
+# The four that `_carry_out` does in place, for `run_watched`.
+
+
+@_on(b"q")
+def _binput(m: _Machine) -> None:
+    m.memo[m.number(_U1)] = m.stack[-1]
+
+
+@_on(b"r")
+def _long_binput(m: _Machine) -> None:
+    m.memo[m.number(_U4)] = m.stack[-1]
+
+
+@_on(b"h")
+def _binget(m: _Machine) -> None:
+    m.stack.append(m.memo[m.number(_U1)])
+
+
+@_on(b"j")
+def _long_binget(m: _Machine) -> None:
+    m.stack.append(m.memo[m.number(_U4)])
 
 
 @_on(b"p")

@@ -6,13 +6,17 @@ import json
 import re
 from typing import Any
 
+from lrdoctor.engine.agreement import comparisons
+from lrdoctor.model.agreement import Claim
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
-from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
+from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, Trajectory
 from lrdoctor.report.describe import describe
+from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.pages import Pages
+from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.strict import strict
 from lrdoctor.report.words import planned_steps, severity_rank, verdict_sentence
 
@@ -62,8 +66,9 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "checkpoints": [_checkpoint(found) for found in sorted(diagnosis.run.checkpoints, key=lambda one: one.path)],
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
-        "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
+        "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
         "counterfactual": _counterfactual(diagnosis.counterfactual),
+        **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
         "choices": [_choice(choice) for choice in trajectory.choices],
     }
@@ -73,6 +78,28 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _choice(choice: Choice) -> dict[str, Any]:
     return {"what": choice.what, "chosen": choice.chosen, "why": choice.why, "rejected": list(choice.rejected)}
+def _agreement(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Whether all sources agree (null where nothing is said twice), and the table of what they say."""
+    found = comparisons(diagnosis.run, diagnosis.trajectory, diagnosis.identification)
+    return {
+        "sources_agree": all(one.agree for one in found) if found else None,
+        "source_table": [
+            {
+                "topic": one.topic,
+                "declared": _claim(one.declared),
+                "checkpoint": _claim(one.checkpoint),
+                "executed": _claim(one.executed),
+                "agree": one.agree,
+            }
+            for one in found
+        ],
+    }
+
+
+def _claim(claim: Claim | None) -> dict[str, Any] | None:
+    if claim is None:
+        return None
+    return {"value": claim.value if isinstance(claim.value, str) else _count(claim.value), "source": claim.source}
 
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:
@@ -187,7 +214,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
+def _finding(finding: Finding, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "code": finding.code,
         "name": finding.name,
@@ -197,17 +224,22 @@ def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
         "last_step": _count(finding.last_step),
         "param_group": finding.group,
         "evidence": dict(finding.evidence),
-        "fix": None if finding.remedy is None else _fix(finding.remedy, step_unit),
+        "fix": None if finding.remedy is None else _fix(finding, finding.remedy, diagnosis),
         "suppressed_by": finding.suppressed_by,
     }
 
 
-def _fix(remedy: Remedy, step_unit: StepUnit) -> dict[str, Any]:
-    schedule = remedy.schedule
+def _fix(finding: Finding, remedy: Remedy, diagnosis: Diagnosis) -> dict[str, Any]:
+    schedule, words = remedy.schedule, framework_code(remedy, diagnosis)
+    state = resume_state(finding, diagnosis)
     return {
         "summary": remedy.summary,
-        "schedule": None if schedule is None else describe(schedule, step_unit).fields(),
+        "schedule": None if schedule is None else describe(schedule, diagnosis.trajectory.step_unit).fields(),
         "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
+        "framework_code": None
+        if words is None
+        else {"framework": words.framework, "code": words.code, "exact": words.exact},
+        "resume_state": None if state is None else state.fields(),
     }
 
 
