@@ -20,8 +20,8 @@ from public_curves import PublicCurve, load_curves
 from lrdoctor.model.arrays import ints
 from lrdoctor.model.trajectory import Curve, Trajectory
 from lrdoctor.simulate import gate
-from lrdoctor.simulate.f7 import compress
 from lrdoctor.simulate.fit import Observed, Posterior
+from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import RunLosses, losses_of
 from lrdoctor.simulate.predict import fit_both, predict

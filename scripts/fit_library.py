@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from public_curves import PublicCurve, load_curves
 
-from lrdoctor.simulate.f7 import compress
 from lrdoctor.simulate.fit import SIGMA, Observed, fit, thin
 from lrdoctor.simulate.gate import first_update
+from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import SHIPPED, Entry, Library, dump
 from lrdoctor.simulate.prior import Prior, vague
 

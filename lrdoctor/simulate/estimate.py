@@ -18,8 +18,9 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.simulate import gate
 from lrdoctor.simulate.executed import executed_lr, warmup_updates
-from lrdoctor.simulate.f7 import compress, loss
+from lrdoctor.simulate.f7 import loss
 from lrdoctor.simulate.fit import Observed
+from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import Library, load_library
 from lrdoctor.simulate.losses import RunLosses, losses_of
 from lrdoctor.simulate.predict import (

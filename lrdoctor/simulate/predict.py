@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.simulate.f7 import Grid, loss, loss_and_jacobian
+from lrdoctor.simulate.f7 import loss, loss_and_jacobian
 from lrdoctor.simulate.fit import SIGMA, Observed, Posterior, fit
+from lrdoctor.simulate.grid import Grid
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.prior import FORMS
 
