@@ -3,8 +3,8 @@
 Both make the height of the noise linear in the lr. With u = lr / the run's peak, S(n) the sum of u in thousands, and
 D_k = u_{k-1} - u_k the falls of u once the peak has been reached:
 
-    Multi-Power Law (Luo et al., ICLR 2025, eq. 1):  L0 + A S^-alpha - B sum_k D_k (1 - (1 + C u_k^-gamma (S - S_k))^-beta)
-    momentum law (Tissue et al. 2024, eq. 1):        L0 + A S^-alpha - C sum_k D_k (1 - lambda^(n - k)) / (1 - lambda) / 1000
+    Multi-Power Law (Luo et al.):  L0 + A S^-alpha - B sum_k D_k (1 - (1 + C u_k^-gamma (S - S_k))^-beta)
+    momentum law (Tissue et al.):  L0 + A S^-alpha - C sum_k D_k (1 - lambda^(n - k)) / (1 - lambda) / 1000
 
 where u stands for their lr: a change of units, which A, B and C take up. lambda is .999, the value of the paper.
 """

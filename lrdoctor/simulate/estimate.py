@@ -92,7 +92,7 @@ def _predict(
     observed = Observed(compress(u, losses.n), losses.loss, losses.sigma)
     n = np.unique(np.round(np.linspace(losses.n[0], losses.n[-1], _BAND_KNOTS))).astype(np.float64)
     prediction = predict(
-        fit_both(observed, peak, library),
+        fit_both([observed], peak, library),
         observed,
         compress(u_fixed, n),
         library,

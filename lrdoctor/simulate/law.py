@@ -1,4 +1,4 @@
-"""What the fit needs to know of a loss law. Three are at hand: F7 (the product), and two published ones as baselines."""
+"""What the fit needs to know of a loss law. Three are at hand: F7, which estimates, and two published baselines."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lrdoctor.simulate.grid import Grid
 class Law:
     """A loss law with P parameters over a compressed schedule.
 
-    `evaluate(theta (P,), grid)` gives the losses (M,) at the grid's points and their derivatives (M, P). `start` (P,) is
-    where fits begin, its first two entries (loss floor and ln of the signal's height) replaced by what the run shows;
-    `lower` and `upper` (P,) are the bounds.
+    `evaluate(theta (P,), grid)` gives the losses (M,) at the grid's points and their derivatives (M, P). Fits begin at
+    `start` (P,), its first two entries (loss floor, ln of the signal's height) replaced by what the run shows; `lower`
+    and `upper` (P,) are the bounds.
     """
 
     name: str

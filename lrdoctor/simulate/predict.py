@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,21 +32,40 @@ Evaluate = Callable[[FloatArray, Grid], FloatArray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Losses (M,) under the other schedule with their 90 % interval, at the points of its grid.
+    """Losses (M,) under the other schedule and how sure they are, at the points of its grid.
 
-    `residual_rms` is the fit's, of ln loss; `prior_share` the library's share of the knowledge about the last point.
+    `fit_sd` (M,) is the spread of the posterior's draws, which rests on the models of the library and so on `freedom`
+    degrees of freedom; `other_sd` everything else. `residual_rms` is the fit's, of ln loss; `prior_share` the library's
+    share of the knowledge about the last point.
     """
 
     loss: FloatArray
-    low: FloatArray
-    high: FloatArray
+    fit_sd: FloatArray
+    other_sd: float
+    freedom: float
     prior_share: float
     residual_rms: float
 
+    def half_width(self, level: float = 0.9) -> FloatArray:
+        """(M,) half of the interval that holds the truth with this probability: Student's t for the part of the fit."""
+        from scipy.stats import norm, t
 
-def fit_both(observed: Observed, peak_lr: float, library: Library) -> tuple[Posterior, ...]:
-    """One posterior for each form of the prior."""
-    return tuple(fit([observed], library.prior(peak_lr, form)) for form in FORMS)
+        tail = 0.5 + level / 2.0
+        scaled = float(t.ppf(tail, self.freedom)) * self.fit_sd
+        return np.asarray(np.hypot(scaled, float(norm.ppf(tail)) * self.other_sd))
+
+    @property
+    def low(self) -> FloatArray:
+        return self.loss - self.half_width()
+
+    @property
+    def high(self) -> FloatArray:
+        return self.loss + self.half_width()
+
+
+def fit_both(observed: Sequence[Observed], peak_lr: float, library: Library) -> tuple[Posterior, ...]:
+    """One posterior for each form of the prior, from one run or jointly from several of the same model."""
+    return tuple(fit(observed, library.prior(peak_lr, form)) for form in FORMS)
 
 
 def predict(
@@ -67,11 +86,11 @@ def predict(
     offset = np.mean([_last_residual(posterior, observed) for posterior in posteriors])
     centre = np.mean([loss(posterior.mode, other) for posterior in posteriors], axis=0) + offset
     draws = np.concatenate([evaluate(posterior.draws(DRAWS, seed), other) for seed, posterior in enumerate(posteriors)])
-    variance = draws.var(axis=0) + structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2
-    half_width = library.quantile_90 * np.sqrt(variance)
+    other_sd = float(np.sqrt(structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2))
+    freedom = library.population().freedom
     share = float(np.mean([_prior_share(posterior, other) for posterior in posteriors]))
     rms = max(posterior.residual_rms for posterior in posteriors) * SIGMA
-    return Prediction(centre, centre - half_width, centre + half_width, share, rms)
+    return Prediction(centre, draws.std(axis=0), other_sd, freedom, share, rms)
 
 
 def _last_residual(posterior: Posterior, observed: Observed) -> float:

@@ -30,8 +30,8 @@ def observe(theta):
     return make
 
 
-def _flat(form="ln B"):
-    prior = vague(form)
+def _flat():
+    prior = vague()
     return Prior(prior.features, prior.mean, prior.covariance * 1e4)
 
 
