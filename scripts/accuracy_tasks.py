@@ -58,7 +58,8 @@ class Result:
 
     @property
     def refused(self) -> bool:
-        return self.prediction is not None and gate.refuse_fit(self.prediction.residual_rms) is not None
+        """Whether no number would have been given."""
+        return self.prediction is not None and self.prediction.residual_rms > gate.MAX_RESIDUAL
 
     def half_width(self, level: float = 0.9) -> float:
         return float("nan") if self.prediction is None else float(self.prediction.half_width(level)[-1])
@@ -138,7 +139,7 @@ def _audit(
     trajectory = Trajectory("", (), "update", end, (), curves=(curve,))
     first = gate.first_update(source.warmup)
     losses = losses_of(trajectory, first)
-    if losses is None or gate.refuse_losses(losses, trajectory, first):
+    if losses is None or gate.refuse_losses(losses, end, first, library):
         return None
     observed = Observed(compress(source.u[:end], losses.n), losses.loss, losses.sigma)
     rivals = tuple(fit([observed], None, law).mode for law in BASELINES) if baselines else ()

@@ -20,22 +20,25 @@ from lrdoctor.simulate.grid import Grid
 NAMES = ("L0", "lnA", "alpha", "lnB", "lnC", "delta", "zeta")
 """The order of the parameters in every vector and matrix of this package."""
 
+_BLOCK = 2**17  # elements of the largest temporary: 1 MiB stays in the cache
 _FLOOR = 1e-12  # ln u of an update with lr 0, whose power is 0 anyway
 
 
 def loss(theta: FloatArray, grid: Grid) -> FloatArray:
     """Losses (N, M) of the parameter vectors `theta` (N, 7) at the M points of the grid; (M,) for one vector (7,)."""
-    single = theta.ndim == 1
-    rows = [_one(row, grid) for row in np.atleast_2d(theta)]
-    return rows[0] if single else np.stack(rows)
+    rows = np.atleast_2d(theta)
+    block = max(1, _BLOCK // (len(grid.points) * len(grid.n)))
+    values = [_block(rows[start : start + block], grid) for start in range(0, len(rows), block)]
+    return np.concatenate(values) if theta.ndim > 1 else values[0][0]
 
 
-def _one(theta: FloatArray, grid: Grid) -> FloatArray:
-    floor, ln_a, alpha, ln_b, ln_c, delta, zeta = theta
-    progress = _progress(grid, zeta)[0][grid.points]
-    change = np.diff(_power(grid.u, delta), prepend=0.0)
-    relaxed = _relaxation(grid, float(np.exp(ln_c)))[0]
-    return np.asarray(floor + np.exp(ln_a) * progress**-alpha + np.exp(ln_b) * (relaxed @ change))
+def _block(theta: FloatArray, grid: Grid) -> FloatArray:
+    floor, ln_a, alpha, ln_b, ln_c, delta, zeta = (column[:, None] for column in theta.T)
+    each = np.diff(grid.n) / 1000.0 * _power(grid.mean_u, zeta)
+    progress = np.cumsum(each, axis=1)[:, grid.points - 1]  # no point is at knot 0
+    change = np.diff(_power(grid.u, delta), prepend=0.0, axis=1)
+    noise = (_relaxation(grid, np.exp(ln_c)[:, :, None])[0] @ change[:, :, None])[:, :, 0]
+    return np.asarray(floor + np.exp(ln_a) * progress**-alpha + np.exp(ln_b) * noise)
 
 
 def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatArray]:
@@ -45,7 +48,8 @@ def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatA
     signal = np.exp(ln_a) * progress**-alpha
     ln_u = np.log(np.maximum(grid.u, _FLOOR))
     height = _power(grid.u, delta)
-    relaxed, relaxed_by_ln_c = _relaxation(grid, float(np.exp(ln_c)))
+    relaxed, scaled, rest, bend = _relaxation(grid, float(np.exp(ln_c)))
+    relaxed_by_ln_c = scaled * rest * rest - bend * (2.0 - 3.0 * scaled * rest)
     change = np.diff(height, prepend=0.0)
     scale = np.exp(ln_b)
     noise = scale * (relaxed @ change)
@@ -61,7 +65,7 @@ def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatA
     return floor + signal + noise, np.stack(columns, axis=1)
 
 
-def _power(u: FloatArray, exponent: float) -> FloatArray:
+def _power(u: FloatArray, exponent: float | FloatArray) -> FloatArray:
     return np.asarray(np.where(u > 0.0, np.maximum(u, _FLOOR) ** exponent, 0.0), dtype=np.float64)
 
 
@@ -72,19 +76,19 @@ def _progress(grid: Grid, zeta: float) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([[0.0], np.cumsum(each)]), np.concatenate([[0.0], np.cumsum(by_zeta)])
 
 
-def _relaxation(grid: Grid, rate: float) -> tuple[FloatArray, FloatArray]:
-    """C d / (1 + C d) of the changes to each knot (columns) at each point (rows), and its derivative by ln C.
+def _relaxation(grid: Grid, rate: float | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """C d / (1 + C d) of the changes to each knot (columns) at each point (rows), and the parts it is made of.
+
+    `rate` is C, or (N, 1, 1) of them for N such matrices. The parts are C d, 1 / (1 + C d) and the second order.
 
     The changes of one stretch act from different S: their spread enters to second order.
     """
-    since = grid.S[grid.points][:, None] - grid.onset[None, :]
     counts = grid.points[:, None] >= np.arange(len(grid.n))[None, :]
-    scaled = rate * np.maximum(since, 0.0)
+    since = np.where(counts, np.maximum(grid.S[grid.points][:, None] - grid.onset[None, :], 0.0), 0.0)
+    scaled = rate * since
     rest = 1.0 / (1.0 + scaled)
-    bend = rate**2 * grid.spread[None, :] * rest**3
-    relaxed = np.where(counts, scaled * rest - bend, 0.0)
-    by_ln_c = np.where(counts, scaled * rest**2 - bend * (2.0 - 3.0 * scaled * rest), 0.0)
-    return relaxed, by_ln_c
+    bend = (rate * rate) * np.where(counts, grid.spread[None, :], 0.0) * (rest * rest * rest)
+    return scaled * rest - bend, scaled, rest, bend
 
 
 def brute_force(theta: FloatArray, u: FloatArray, n: int) -> float:

@@ -20,6 +20,8 @@ from lrdoctor.simulate.prior import Form, Prior, vague
 
 SHIPPED = Path(__file__).with_name("library.json")
 
+_LEANED_ON = 0.15  # share of the prior from which on a model is named
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
@@ -45,6 +47,19 @@ class Library:
     def peaks(self) -> tuple[float, float]:
         peaks = [entry.peak_lr for entry in self.entries]
         return min(peaks), max(peaks)
+
+    @property
+    def losses(self) -> tuple[float, float]:
+        finals = [entry.final_loss for entry in self.entries]
+        return min(finals), max(finals)
+
+    def leaned_on(self, peak_lr: float) -> tuple[str, ...]:
+        """The models that make up most of the prior at this peak, heaviest first."""
+        weights: dict[str, float] = {}
+        for entry, weight in zip(self.entries, self.population().weights(peak_lr), strict=True):
+            weights[entry.model] = weights.get(entry.model, 0.0) + float(weight)
+        ranked = sorted(weights, key=lambda model: -weights[model])
+        return tuple(model for model in ranked if weights[model] >= _LEANED_ON)
 
     def without(self, model: str) -> Library:
         return Library(tuple(entry for entry in self.entries if entry.model != model))

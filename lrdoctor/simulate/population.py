@@ -46,18 +46,27 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """`beta` (10,) with its `covariance` (10, 10), `scatter` (5, 5) between models, degrees of freedom behind it."""
+    """`beta` (10,) with its `covariance` (10, 10), `scatter` (5, 5) between models, degrees of freedom behind it.
+
+    `influence` (K, 10, 5) says how each fit's features moved beta.
+    """
 
     form: Form
     beta: FloatArray
     covariance: FloatArray
     scatter: FloatArray
     freedom: float
+    influence: FloatArray
 
     def prior(self, peak_lr: float) -> Prior:
         """The prior of a new model with this peak."""
         design = _design(peak_lr)
         return Prior(features(self.form), design @ self.beta, self.scatter + design @ self.covariance @ design.T)
+
+    def weights(self, peak_lr: float) -> FloatArray:
+        """(K,) share of each fit in the centre of that prior, about 1 in all; below 0 where it only tilts the line."""
+        moved: FloatArray = np.trace(_design(peak_lr) @ self.influence, axis1=1, axis2=2) / FEATURES
+        return moved
 
 
 def without_prior(theta: FloatArray, covariance: FloatArray, used: Prior, form: Form) -> tuple[FloatArray, FloatArray]:
@@ -82,25 +91,25 @@ def learn(fits: Measured, form: Form) -> Population:
     freedom = max(float(fits.weight.sum()) - 2.0, 0.0) + BELIEF  # two go for the line
     scatter = np.diag(EXPECTED_SCATTER**2)
     for _ in range(_ITERATIONS):
-        beta, covariance = _regress(fits, scatter)
+        beta, _, _ = _regress(fits, scatter)
         # mean and covariance of each model's own deviation from the line, given its fit
         spread = np.linalg.inv(np.linalg.inv(scatter) + fits.precision)
         pull = fits.pull - np.einsum("kij,kj->ki", fits.precision, fits.design @ beta)
         mean = np.einsum("kij,kj->ki", spread, pull)
         seen = np.einsum("k,ki,kj->ij", fits.weight, mean, mean) + np.einsum("k,kij->ij", fits.weight, spread)
         scatter = (seen + BELIEF * np.diag(EXPECTED_SCATTER**2)) / freedom
-    beta, covariance = _regress(fits, scatter)
-    return Population(form, beta, covariance, scatter, freedom)
+    beta, covariance, influence = _regress(fits, scatter)
+    return Population(form, beta, covariance, scatter, freedom, influence)
 
 
-def _regress(fits: Measured, scatter: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """beta (10,) and its covariance (10, 10), given the scatter."""
+def _regress(fits: Measured, scatter: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """beta (10,), its covariance (10, 10) and the fits' influence (K, 10, 5) on it, given the scatter."""
     ridge = np.concatenate([np.zeros(FEATURES), 1.0 / (_RIDGE_SD**2 * np.diag(scatter))])
     damping = np.linalg.inv(np.eye(FEATURES) + fits.precision @ scatter)  # (scatter + precision^-1)^-1, if singular too
     left = np.einsum("k,kfa,kfg->kag", fits.weight, fits.design, damping)
     curvature = np.diag(ridge) + (left @ fits.precision @ fits.design).sum(axis=0)
     covariance = np.linalg.pinv(curvature, hermitian=True)
-    return covariance @ np.einsum("kag,kg->a", left, fits.pull), covariance
+    return covariance @ np.einsum("kag,kg->a", left, fits.pull), covariance, covariance @ left @ fits.precision
 
 
 def _design(peak_lr: float) -> FloatArray:
