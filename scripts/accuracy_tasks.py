@@ -19,7 +19,7 @@ from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.law import F7, MOMENTUM, MULTI_POWER, Law
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import RunLosses, losses_of
-from lrdoctor.simulate.predict import Prediction, fit_both, predict
+from lrdoctor.simulate.predict import Prediction, fit_both, pooled, predict
 from lrdoctor.simulate.prior import FORMS
 
 BASELINES = (MULTI_POWER, MOMENTUM)
@@ -95,6 +95,8 @@ def judge_training_loss(curves: Sequence[PublicCurve], library: Library, every: 
             continue
         audited = _audit(source, end, source.train_n, source.train_loss, "train-loss", library, baselines=False)
         at = source.train_n[source.train_n <= end][-200:]
+        if not len(at):
+            continue
         gap = float(np.median(source.train_loss[source.train_n <= end][-200:] - np.interp(at, source.n, source.loss)))
         for target in targets if audited else ():
             if target.peak_lr == source.peak_lr:
@@ -174,13 +176,17 @@ def _task(source: PublicCurve, end: int, ratio: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """Three runs of a model fitted jointly, its six others predicted: means over the six, and the worst point."""
+    """Three runs of a model fitted jointly, its six others predicted: means over the six.
+
+    `worst` is the largest relative error of a run; `worst_point` that of all six.
+    """
 
     law: str
     model: str
     r2: float
     rmse: float
     worst: float
+    worst_point: float
 
 
 def judge_protocol(curves: Sequence[PublicCurve], library: Library) -> Iterator[Protocol]:
@@ -213,8 +219,11 @@ def _protocol(law: Law, modes: Sequence[FloatArray], others: Sequence[PublicCurv
     for curve in others:
         n, loss = _after_transient(curve)
         grid = compress(curve.u, n)
-        off = np.mean([law.evaluate(mode, grid)[0] for mode in modes], axis=0) - loss
+        each = [law.evaluate(mode, grid)[0] for mode in modes]
+        off = (pooled(each) if law is F7 else each[0]) - loss
         r2.append(1.0 - float(np.sum(off**2) / np.sum((loss - loss.mean()) ** 2)))
         rmse.append(float(np.sqrt(np.mean(off**2))))
         worst.append(float(np.max(np.abs(off) / loss)))
-    return Protocol(law.name, others[0].model, float(np.mean(r2)), float(np.mean(rmse)), max(worst))
+    return Protocol(
+        law.name, others[0].model, float(np.mean(r2)), float(np.mean(rmse)), float(np.mean(worst)), max(worst)
+    )

@@ -64,6 +64,20 @@ class Counterfactual:
     settle: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def gain(self) -> float | None:
+        """Observed less estimated final loss; None where either is missing."""
+        if self.observed_final_loss is None or self.estimated_final_loss is None:
+            return None
+        return self.observed_final_loss - self.estimated_final_loss
+
+    @property
+    def gain_90(self) -> tuple[float, float] | None:
+        """The interval of the gain."""
+        if self.observed_final_loss is None or self.interval_90 is None:
+            return None
+        return self.observed_final_loss - self.interval_90[1], self.observed_final_loss - self.interval_90[0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnosis:

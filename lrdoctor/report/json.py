@@ -10,6 +10,7 @@ from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
+from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.pages import Pages
@@ -63,7 +64,7 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
         "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
-        "counterfactual": _counterfactual(diagnosis.counterfactual),
+        "counterfactual": counterfactual_fields(diagnosis.counterfactual),
         "left_out": list(diagnosis.left_out),
     }
     plain, notes = strict(fields)
@@ -194,12 +195,18 @@ def _fix(remedy: Remedy, step_unit: StepUnit) -> dict[str, Any]:
     schedule = remedy.schedule
     return {
         "summary": remedy.summary,
-        "schedule": None if schedule is None else describe(schedule, step_unit).fields(),
+        "schedule": None if schedule is None else schedule_fields(schedule, step_unit),
         "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
     }
 
 
-def _counterfactual(found: Counterfactual) -> dict[str, Any]:
+def schedule_fields(schedule: Schedule, step_unit: StepUnit = "update") -> dict[str, Any]:
+    """The contract's `schedule` of a fix."""
+    return describe(schedule, step_unit).fields()
+
+
+def counterfactual_fields(found: Counterfactual) -> dict[str, Any]:
+    """The contract's `counterfactual`."""
     return {
         "status": found.status,
         "reason": found.reason,
@@ -209,6 +216,11 @@ def _counterfactual(found: Counterfactual) -> dict[str, Any]:
         "interval_90": None if found.interval_90 is None else list(found.interval_90),
         "prior_share": found.prior_share,
         "direction": found.direction,
+        "gain": found.gain,
+        "gain_90": None if found.gain_90 is None else list(found.gain_90),
+        "leaned_on": list(found.leaned_on),
+        "settle": found.settle,
+        "notes": list(found.notes),
         "device": found.device,
         "seconds": found.seconds,
     }

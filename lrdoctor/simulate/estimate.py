@@ -108,7 +108,7 @@ def _direction_only(fitted: Fitted, prediction: Prediction, doubt: str) -> Count
         return doubt
     return Counterfactual(
         "estimated",
-        reason=f"only the direction can be told: {doubt}",
+        reason=doubt,
         method="f7",
         observed_final_loss=observed,
         prior_share=prediction.prior_share,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,18 @@ def compress(u: FloatArray, at: npt.ArrayLike, max_knots: int = MAX_KNOTS) -> Gr
     onset, spread = _onsets(padded, S, n)
     mean_u = np.diff(S[n]) * 1000.0 / np.diff(n)
     return Grid(n.astype(np.float64), padded[n], S[n], mean_u, onset, spread, np.searchsorted(n, wanted))
+
+
+def scaled(grid: Grid, factor: float) -> Grid:
+    """The grid of the same schedule with every lr multiplied by `factor`."""
+    return replace(
+        grid,
+        u=grid.u * factor,
+        S=grid.S * factor,
+        mean_u=grid.mean_u * factor,
+        onset=grid.onset * factor,
+        spread=grid.spread * factor**2,
+    )
 
 
 def _onsets(u: FloatArray, S: FloatArray, n: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

@@ -18,8 +18,8 @@ from lrdoctor.simulate.prior import FEATURES, Form, Prior, features
 
 REFERENCE_PEAK = 1e-3  # the regression is on ln(peak / this)
 
-BELIEF = 3.0
-EXPECTED_SCATTER = np.array([0.04, 0.15, 0.35, 0.07, 0.07])
+BELIEF = 4.0
+EXPECTED_SCATTER = np.array([0.03, 0.15, 0.35, 0.05, 0.05])
 """Sd of the features between models that is believed beforehand, for as much as BELIEF models; chosen by us."""
 
 _RIDGE_SD = 2.0  # of a slope per unit of ln(peak), in scatters: holds the slopes of few entries; chosen by us

@@ -15,6 +15,9 @@ FORMS: tuple[Form, ...] = ("ln B", "ln B/A")
 FEATURES = 5
 """The height of the noise by itself, or relative to the signal's, which the run shows: two priors, results pooled."""
 
+FORM_WEIGHTS = (0.25, 0.75)
+"""Shares of the two in what is pooled: the second is the sharper. Chosen by us, see docs/simulation.md."""
+
 
 def features(form: Form) -> FloatArray:
     """(5, 7) matrix from the parameters to what the prior speaks of: alpha, ln B (or ln B/A), ln C, delta, zeta."""

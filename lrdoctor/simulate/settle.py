@@ -11,7 +11,7 @@ from lrdoctor.simulate.f7 import loss_and_jacobian
 from lrdoctor.simulate.fit import SIGMA
 from lrdoctor.simulate.fitted import Fitted
 from lrdoctor.simulate.grid import compress
-from lrdoctor.simulate.predict import Prediction
+from lrdoctor.simulate.predict import Prediction, pooled
 
 BRANCH = 0.08
 """Length of the branch, as a part of the run's updates: between the 5 and 10 % a decay takes."""
@@ -42,7 +42,7 @@ def branch_words(fitted: Fitted, prediction: Prediction, lr: FloatArray, at: flo
         before.append(gradient @ posterior.covariance @ gradient)
         after.append(gradient @ np.linalg.pinv(precision + scaled.T @ scaled, hermitian=True) @ gradient)
     half = float(prediction.half_width()[-1])
-    shrunk = np.sqrt(np.mean(after) / max(np.mean(before), 1e-300))
+    shrunk = np.sqrt(float(pooled(after)) / max(float(pooled(before)), 1e-300))
     narrower = float(replace(prediction, fit_sd=prediction.fit_sd * shrunk).half_width()[-1])
     if narrower > _WORTH * half:
         return None

@@ -134,7 +134,7 @@ def test_where_a_test_fails_by_a_little_the_direction_alone_is_told(case):
     fix = Warmup(CosineAnnealingLR(4e-3, 11_700), 300, 0.01)
     result = estimate(one.run, one.trajectory, one.identification, fix, device="cpu")
     assert (result.status, result.direction) == ("estimated", "lower")
-    assert "only the direction can be told: the run's peak lr 0.004 is outside" in result.reason
+    assert "the run's peak lr 0.004 is outside" in result.reason
     assert (result.estimated_final_loss, result.interval_90, result.band) == (None, None, None)
 
 
