@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench fixtures docs library accuracy-sim clean
+.PHONY: help check lint types layers test bench bench-sim fixtures docs library accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: ## The whole test suite
 
 bench: ## Ratios against the peers, measured in one run
 	$(PYTHON) bench/readers.py
+
+bench-sim: ## Mode updates a second: pure Python, numpy, torch, compiled, and the device at hand
+	$(PYTHON) scripts/bench_sim.py
 
 fixtures: ## Rebuild fixtures/runs by driving the real frameworks
 	$(PYTHON) fixtures/make.py
