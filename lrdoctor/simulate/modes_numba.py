@@ -12,6 +12,9 @@ from numba import njit, prange
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.modes import Modes
 
+SLOW = 3e-3
+"""Largest rate x u of a mode for which two terms of its series are good to 1e-6 of its move."""
+
 _TILE = 64
 _LN_ZERO = -60.0  # ln u of an lr of 0, whose powers then are 0
 
@@ -21,8 +24,11 @@ within a few updates all the same."""
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _step(u, ln_u, rate, weight, exponents, signal):  # type: ignore[no-untyped-def]  # compiled
-    """u, ln u (S, T); rate, weight (tiles, K, 64); exponents (tiles, 2, 64) -> sum of weight x state (S, tiles, 64)."""
+def _step(u, ln_u, rate, weight, exponents, signal, slow_signal, slow):  # type: ignore[no-untyped-def]  # compiled
+    """u, ln u (S, T); rate, weight (tiles, K, 64); exponents (tiles, 2, 64) -> sum of weight x state (S, tiles, 64).
+
+    Modes are sorted by rate within signal and noise; those below `slow_signal`, and from `signal` to `slow`, are SLOW.
+    """
     schedules, steps = u.shape
     tiles, modes, size = rate.shape
     sums = np.zeros((schedules, tiles, size), dtype=np.float32)
@@ -38,16 +44,28 @@ def _step(u, ln_u, rate, weight, exponents, signal):  # type: ignore[no-untyped-
             for d in range(size):
                 progress[d] = _power(ln_now * zeta[d])
                 height[d] = _power(ln_now * delta[d])
-            for k in range(signal):
+            for k in range(slow_signal):
+                for d in range(size):
+                    state[k, d] += (one - state[k, d]) * _small_part(pace[k, d] * progress[d])
+            for k in range(slow_signal, signal):
                 for d in range(size):
                     state[k, d] += (one - state[k, d]) * _part(pace[k, d] * progress[d])
-            for k in range(signal, modes):
+            for k in range(signal, slow):
+                for d in range(size):
+                    state[k, d] += (height[d] - state[k, d]) * _small_part(pace[k, d] * now)
+            for k in range(slow, modes):
                 for d in range(size):
                     state[k, d] += (height[d] - state[k, d]) * _part(pace[k, d] * now)
         for k in range(modes):
             for d in range(size):
                 sums[s, tile, d] += weight[tile, k, d] * state[k, d]
     return sums
+
+
+@njit(inline="always", fastmath=True)
+def _small_part(x):  # type: ignore[no-untyped-def]  # compiled
+    """The same for 0 <= x <= SLOW, where most modes are."""
+    return x - x * x * np.float32(0.5)
 
 
 @njit(inline="always", fastmath=True)
@@ -81,6 +99,7 @@ def step_compiled(modes: Modes, u: FloatArray) -> FloatArray:
     rate = np.minimum(modes.rate, LARGEST / max(float(u.max()), 1.0))
     ln_u = np.log(np.maximum(u, np.exp(_LN_ZERO)))
     exponents = np.stack([modes.zeta, modes.delta], axis=1)
+    slow = rate.max(axis=0) * max(float(u.max()), 1.0) <= SLOW
     sums = _step(
         np.asarray(u, dtype=np.float32),
         np.asarray(ln_u, dtype=np.float32),
@@ -88,6 +107,8 @@ def step_compiled(modes: Modes, u: FloatArray) -> FloatArray:
         _tiled(modes.sign * modes.weight),
         _tiled(exponents),
         modes.signal,
+        int(slow[: modes.signal].sum()),
+        modes.signal + int(slow[modes.signal :].sum()),
     )
     return np.asarray(modes.end + sums.reshape(len(u), -1)[:, : len(modes.floor)])
 
