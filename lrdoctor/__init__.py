@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Stepped as Stepped
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
+    from lrdoctor.simulate.range_test import range_test as range_test
 
 __version__ = "0.1.0"
 
@@ -81,6 +82,7 @@ _HOME = {
     "read": "lrdoctor.readers",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
+    "range_test": "lrdoctor.simulate.range_test",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
