@@ -17,6 +17,7 @@ _COMMANDS = {
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "library": "Add models of your own to those the loss estimate learns from.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
+    "replay": "Train a model under the executed and under the fixed schedule, side by side.",
     "rules": "List the rules.",
     "simulate": "Estimate the loss a run would have ended at under another schedule.",
 }

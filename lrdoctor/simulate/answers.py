@@ -67,7 +67,7 @@ class Answer:
 def answer(examined: Examined, question: Question, siblings: Sequence[Examined] = ()) -> Answer:
     """Raises `UsageError` for a SPEC that is wrong or a device that is absent."""
     evaluate, device = evaluator(question.device)
-    frame = _frame(examined)
+    frame = frame_of(examined)
     schedules = [(spec, schedule_of(spec, frame)) for spec in question.specs]
     began = perf_counter()
     fitted = fit_run(_read(examined), known_models(), [_read(one) for one in siblings])
@@ -93,7 +93,7 @@ def _read(examined: Examined) -> Read:
     return Read(examined.run, examined.trajectory, examined.identification)
 
 
-def _frame(examined: Examined) -> Frame:
+def frame_of(examined: Examined) -> Frame:
     """What a SPEC leaves out. Where no LR was logged the gate refuses later; any peak does until then."""
     trajectory = examined.trajectory
     peak = trajectory.peak_lr
