@@ -14,7 +14,7 @@ from torch.nn import functional
 from lrdoctor.simulate.setting import Setting
 
 CONTEXT, BATCH = 64, 16
-_EVALUATED = 8  # batches held out
+_EVALUATED = 4  # batches held out
 
 
 class Gpt(nn.Module):
