@@ -79,6 +79,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
+    from lrdoctor.simulate.range_test import range_test as range_test
 
 
 __version__ = "0.1.0"
@@ -141,6 +142,7 @@ _HOME = {
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_ticks": "lrdoctor.engine.counts",
+    "range_test": "lrdoctor.simulate.range_test",
     "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",

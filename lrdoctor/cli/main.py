@@ -16,11 +16,14 @@ from lrdoctor.errors import LrdoctorError
 _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
+    "library": "Add models of your own to those the loss estimate learns from.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
     "range-test": "Read a learning-rate range test and suggest peak LRs.",
     "recommend": "Recommend schedule, peak, warmup and length for a run or its settings.",
     "repair": "Write a copy of a checkpoint that carries the scheduler's state it lacks.",
+    "replay": "Train a model under the executed and under the fixed schedule, side by side.",
     "rules": "List the rules.",
+    "simulate": "Estimate the loss a run would have ended at under another schedule.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3
 

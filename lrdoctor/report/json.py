@@ -12,7 +12,8 @@ from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
-from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, Trajectory
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.pages import Pages
@@ -67,7 +68,7 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
         "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
-        "counterfactual": _counterfactual(diagnosis.counterfactual),
+        "counterfactual": counterfactual_fields(diagnosis.counterfactual),
         **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
         "choices": [_choice(choice) for choice in trajectory.choices],
@@ -234,7 +235,7 @@ def _fix(finding: Finding, remedy: Remedy, diagnosis: Diagnosis) -> dict[str, An
     state = resume_state(finding, diagnosis)
     return {
         "summary": remedy.summary,
-        "schedule": None if schedule is None else describe(schedule, diagnosis.trajectory.step_unit).fields(),
+        "schedule": None if schedule is None else schedule_fields(schedule, diagnosis.trajectory.step_unit),
         "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
         "framework_code": None
         if words is None
@@ -243,7 +244,13 @@ def _fix(finding: Finding, remedy: Remedy, diagnosis: Diagnosis) -> dict[str, An
     }
 
 
-def _counterfactual(found: Counterfactual) -> dict[str, Any]:
+def schedule_fields(schedule: Schedule, step_unit: StepUnit = "update") -> dict[str, Any]:
+    """The contract's `schedule` of a fix."""
+    return describe(schedule, step_unit).fields()
+
+
+def counterfactual_fields(found: Counterfactual) -> dict[str, Any]:
+    """The contract's `counterfactual`."""
     return {
         "status": found.status,
         "reason": found.reason,
@@ -253,6 +260,11 @@ def _counterfactual(found: Counterfactual) -> dict[str, Any]:
         "interval_90": None if found.interval_90 is None else list(found.interval_90),
         "prior_share": found.prior_share,
         "direction": found.direction,
+        "gain": found.gain,
+        "gain_90": None if found.gain_90 is None else list(found.gain_90),
+        "leaned_on": list(found.leaned_on),
+        "settle": found.settle,
+        "notes": list(found.notes),
         "device": found.device,
         "seconds": found.seconds,
     }

@@ -189,5 +189,7 @@ def _warmup(fit: Fit, step_unit: StepUnit) -> list[str]:
 
 def _direction_words(counterfactual: Counterfactual) -> str:
     if counterfactual.direction in ("lower", "higher"):
-        return f"with the fix the final loss would have been {counterfactual.direction}; by how much cannot be told"
+        why = f": {counterfactual.reason}" if counterfactual.reason else ""
+        told = f"with the fix the final loss would have been {counterfactual.direction}"
+        return f"{told}; by how much cannot be told{why}"
     return "what the fix would have done to the final loss cannot be told"
