@@ -99,6 +99,9 @@ def _gather(item: Path, found: _Gathered) -> None:
     try:
         if item.is_dir():
             _gather_folder(item, found)
+        elif not item.is_file():  # a pipe would keep its reader waiting
+            if _relevant(item.name):
+                found.notes.append(Note(item.as_posix(), f"{item.name} is neither a regular file nor a folder"))
         elif not _is_pointer(item, found):
             _gather_file(item, found)
     except ReadError as error:

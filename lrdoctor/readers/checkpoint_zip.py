@@ -36,8 +36,12 @@ class Member(NamedTuple):
     header: int
 
 
+class DirectoryError(ReadError):
+    """The directory at an archive's end is missing or malformed."""
+
+
 class Archive:
-    """The members by name; `ReadError` where the directory at the end is missing or malformed.
+    """The members by name; `DirectoryError` where the directory is of no use, `ReadError` where it is too large.
 
     A checkpoint has a member for each tensor, and few are asked for: an entry of the directory is looked at only then.
     """
@@ -49,7 +53,8 @@ class Archive:
             self._directory, count = _directory(data)
             self._entries = dict(_entries(self._directory, count))
         except (struct.error, IndexError, ValueError) as error:
-            raise self._broken("its directory at the end is missing or damaged: the file is incomplete") from error
+            why = "its directory at the end is missing or damaged: the file is incomplete"
+            raise DirectoryError("The archive cannot be read.", where=where, why=why) from error
 
     def names(self) -> list[str]:
         return [name.decode("utf-8", "replace") for name in self._entries]

@@ -11,7 +11,7 @@ from pathlib import Path
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note
-from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
+from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, Member, first_member
 from lrdoctor.readers.disk import Disk
 from lrdoctor.readers.pickle_machine import CutError, describe
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
@@ -85,6 +85,8 @@ def _bare(storage_type: str) -> str:
 def opened(path: str) -> Iterator[TorchFile]:
     """Open a checkpoint file for reading. `ReadError` where it is none or beyond repair."""
     try:
+        if not Path(path).is_file() and Path(path).exists():  # a pipe would keep its reader waiting
+            raise ReadError("The checkpoint cannot be opened.", where=path, why="it is no regular file")
         with Path(path).open("rb") as stream:
             data = Disk(stream)
             if not len(data):
@@ -116,7 +118,7 @@ def _layout(path: str, data: Disk) -> TorchFile:
 def _from_zip(path: str, data: Disk) -> TorchFile:
     try:
         archive = Archive(data, path)
-    except ReadError:
+    except DirectoryError:
         return _from_start(path, data)
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
