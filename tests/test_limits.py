@@ -67,5 +67,5 @@ def test_the_command_line_wins_over_the_settings(tmp_path: Path) -> None:
     assert refused.returncode == 3
     assert "limit columns, 3; raise it with --limit columns=NUMBER" in refused.stderr
     read = run(tmp_path, "--limit", "columns=4", "audit", "metrics.csv", "--no-report", "--format", "json")
-    assert json.loads(read.stdout)["runs"][0]["sources"][0]["points"] == 60
+    assert json.loads(read.stdout)["runs"][0]["sources"][0]["points"] == 20
     assert run(tmp_path, "--limit", "columns", "audit", "metrics.csv").returncode == 2

@@ -111,6 +111,9 @@ def _gather(item: str, entry: Entry, found: _Gathered) -> None:
     try:
         if entry.is_dir:
             _gather_folder(item, found)
+        elif not entry.is_file:  # a pipe would keep its reader waiting
+            if _relevant(entry.name):
+                found.notes.append(Note(item, f"{entry.name} is neither a regular file nor a folder"))
         elif not _is_pointer(item, found):
             _gather_file(item, found)
     except ReadError as error:

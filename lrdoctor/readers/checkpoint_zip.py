@@ -36,8 +36,12 @@ class Member(NamedTuple):
     header: int
 
 
+class DirectoryError(ReadError):
+    """The directory at an archive's end is missing or malformed."""
+
+
 class Archive:
-    """The members by name; `ReadError` where the directory at the end is missing or malformed.
+    """The members by name; `DirectoryError` where the directory is of no use, `ReadError` where it is too large.
 
     `directory` is the byte where the list of them starts. A checkpoint has a member for each tensor, and few are asked
     for: an entry of the directory is looked at only then.
@@ -51,7 +55,8 @@ class Archive:
             self._directory = _directory(data, count, self.directory)
             self._entries = dict(_entries(self._directory, count))
         except (struct.error, IndexError, ValueError) as error:
-            raise self._broken("its directory at the end is missing or damaged: the file is incomplete") from error
+            why = "its directory at the end is missing or damaged: the file is incomplete"
+            raise DirectoryError("The archive cannot be read.", where=where, why=why) from error
 
     def names(self) -> list[str]:
         return [name.decode("utf-8", "replace") for name in self._entries]

@@ -142,7 +142,9 @@ class _Table:
             source = _Source(stream)
             header = source.header()
             if header is None:
-                raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
+                long = f"its first line is too long ({raised_by('line_chars')})"
+                why = long if source.too_long else "it has no line with names of columns"
+                raise ReadError("The table has no header.", where=self.path, why=why)
             self.delimiter = _delimiter(header)
             try:
                 self._name_columns(next(csv.reader([header], delimiter=self.delimiter, skipinitialspace=True)))

@@ -120,6 +120,8 @@ def window(path: str) -> Iterator[Window]:
     if is_remote(path):
         yield _remote(path).window()
         return
+    if not Path(path).is_file() and Path(path).exists():  # a pipe would keep its reader waiting
+        raise OSError("it is no regular file")
     with Path(path).open("rb") as stream:
         yield Disk(stream)
 

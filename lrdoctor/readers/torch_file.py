@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
-from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
+from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, Member, first_member
 from lrdoctor.readers.pickle_machine import describe
 from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
@@ -129,7 +129,7 @@ def _layout(path: str, data: Window) -> TorchFile:
 def _from_zip(path: str, data: Window) -> TorchFile:
     try:
         archive = Archive(data, path)
-    except ReadError:
+    except DirectoryError:
         return _from_start(path, data)
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
