@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.check import check as check
+    from lrdoctor.engine.config_findings import config_finding as config_finding
+    from lrdoctor.engine.config_findings import planned_lrs as planned_lrs
+    from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
@@ -18,10 +22,16 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
     from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.model.count import Count as Count
     from lrdoctor.model.finding import Finding as Finding
     from lrdoctor.model.finding import Remedy as Remedy
     from lrdoctor.model.identification import Fit as Fit
     from lrdoctor.model.identification import Identification as Identification
+    from lrdoctor.model.plan import Broken as Broken
+    from lrdoctor.model.plan import Ignored as Ignored
+    from lrdoctor.model.plan import Misread as Misread
+    from lrdoctor.model.plan import Plan as Plan
+    from lrdoctor.model.plan import Setting as Setting
     from lrdoctor.model.run import Checkpoint as Checkpoint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
@@ -49,28 +59,35 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
 __version__ = "0.1.0"
 
 _HOME = {
+    "BasePlan": "lrdoctor.engine.evidence",
+    "Broken": "lrdoctor.model.plan",
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
+    "Count": "lrdoctor.model.count",
     "Curve": "lrdoctor.model.trajectory",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
+    "Ignored": "lrdoctor.model.plan",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
+    "Misread": "lrdoctor.model.plan",
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
+    "Plan": "lrdoctor.model.plan",
     "PolynomialLR": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
     "Sequence": "lrdoctor.schedules",
+    "Setting": "lrdoctor.model.plan",
     "Sibling": "lrdoctor.engine.evidence",
     "StepLR": "lrdoctor.schedules",
     "Stepped": "lrdoctor.schedules",
@@ -78,9 +95,12 @@ _HOME = {
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
-    "read": "lrdoctor.readers",
+    "check": "lrdoctor.check",
+    "config_finding": "lrdoctor.engine.config_findings",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
+    "planned_lrs": "lrdoctor.engine.config_findings",
+    "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
