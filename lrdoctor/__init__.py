@@ -45,16 +45,21 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Constant as Constant
     from lrdoctor.schedules import CosineAnnealingLR as CosineAnnealingLR
     from lrdoctor.schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
+    from lrdoctor.schedules import CyclicLR as CyclicLR
     from lrdoctor.schedules import ExponentialLR as ExponentialLR
+    from lrdoctor.schedules import InverseSqrt as InverseSqrt
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
+    from lrdoctor.schedules import RangeTest as RangeTest
+    from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
     from lrdoctor.schedules import Sequence as Sequence
     from lrdoctor.schedules import StepLR as StepLR
     from lrdoctor.schedules import Stepped as Stepped
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
+    from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
 
 __version__ = "0.1.0"
 
@@ -68,12 +73,14 @@ _HOME = {
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
     "Count": "lrdoctor.model.count",
     "Curve": "lrdoctor.model.trajectory",
+    "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
     "Ignored": "lrdoctor.model.plan",
+    "InverseSqrt": "lrdoctor.schedules",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "Misread": "lrdoctor.model.plan",
@@ -82,6 +89,8 @@ _HOME = {
     "OptimizerState": "lrdoctor.model.run",
     "Plan": "lrdoctor.model.plan",
     "PolynomialLR": "lrdoctor.schedules",
+    "RangeTest": "lrdoctor.schedules",
+    "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
@@ -94,6 +103,7 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
+    "WarmupStableDecay": "lrdoctor.schedules",
     "audit": "lrdoctor.audit",
     "check": "lrdoctor.check",
     "config_finding": "lrdoctor.engine.config_findings",

@@ -20,12 +20,16 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import (
     Constant,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
+    InverseSqrt,
     MultiStepLR,
     OneCycleLR,
+    RangeTest,
     Sequence,
     Stepped,
     Unknown,
     Warmup,
+    WarmupStableDecay,
 )
 
 NOISE_SEED = 20
@@ -214,6 +218,9 @@ def _state(schedule: Schedule, step: float) -> SchedulerState | None:
         return _state(schedule.parts[len(begun) - 1], step - begun[-1])
     if isinstance(schedule, Constant | Unknown):
         return None
+    if isinstance(schedule, InverseSqrt | WarmupStableDecay | RangeTest):  # torch has no class: a function of the step
+        lr = (float(schedule.lr_at([step])[0]),)
+        return SchedulerState("LambdaLR", step, int(step) + 1, lr, (schedule.peak_lr,), {})
     if isinstance(schedule, Warmup):
         return _sequential(schedule, step)
     return SchedulerState(
@@ -221,9 +228,19 @@ def _state(schedule: Schedule, step: float) -> SchedulerState | None:
         last_epoch=step,
         step_count=0 if isinstance(schedule, CosineAnnealingWarmRestarts) else int(step) + 1,
         last_lr=(float(schedule.lr_at([step])[0]),),
-        base_lrs=(schedule.initial_lr if isinstance(schedule, OneCycleLR) else schedule.peak_lr,),
+        base_lrs=(_base_lr(schedule),),
         params=_params(schedule),
     )
+
+
+def _base_lr(schedule: Schedule) -> float:
+    match schedule:
+        case OneCycleLR():
+            return schedule.initial_lr
+        case CyclicLR():
+            return schedule.base_lr
+        case _:
+            return schedule.peak_lr
 
 
 def _params(schedule: Schedule) -> dict[str, Scalar | tuple[float, ...]]:
