@@ -40,7 +40,7 @@ class CheckOptions:
     ignore: tuple[str, ...] = ()
     rules: tuple[Path, ...] = ()
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    sizes: Sizes = Sizes()
+    sizes: Sizes = field(default_factory=Sizes)
     sizes_by_path: tuple[tuple[str, Sizes], ...] = ()
     frameworks: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
@@ -50,9 +50,7 @@ class CheckOptions:
     stdin_name: str = "stdin.yaml"
 
 
-def check(
-    paths: Sequence[str], options: CheckOptions | None = None, progress: Progress = lambda *_: None
-) -> Checked:
+def check(paths: Sequence[str], options: CheckOptions | None = None, progress: Progress = lambda *_: None) -> Checked:
     """Check every training config below `paths`; `-` is standard input.
 
     A file that was named and is no config is listed in `Checked.skipped`; one that cannot be read has a finding. Raises

@@ -16,7 +16,7 @@ Write what the message proposes, or delete the key. Where two keys say the same 
 - `both`: also report, as information, a pair of keys of which one is knowingly left unused (`max_steps` beside epochs).
 
 ## References
-- huggingface/transformers, training_args.py and optimization.py: `constant` takes no warmup, `max_steps` wins over epochs
+- huggingface/transformers, training_args.py and optimization.py: `constant` has no warmup, `max_steps` wins
 - deepspeedai/DeepSpeed, runtime/lr_schedules.py; ultralytics/ultralytics#8400: `optimizer: auto` ignores lr0
 """
 
@@ -67,7 +67,9 @@ def _finding(config: Plan, item: Ignored) -> Finding:
         config,
         setting,
         f"{setting.key} is set to {_shown(setting.value)}, and {item.why}.",
-        "" if instead is None else f"{instead.key} = {_shown(instead.value)} is what counts.",
+        "A key that is set should decide something."
+        if instead is None
+        else f"What counts is {instead.key} = {_shown(instead.value)}.",
         "The training refuses to start." if removed else "The schedule is not the one the config seems to ask for.",
         f"{item.cure[:1].upper()}{item.cure[1:]}.",
         evidence={"key": setting.key, "value": _shown(setting.value), "instead": instead.key if instead else None},

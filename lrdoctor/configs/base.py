@@ -51,7 +51,8 @@ class Bases:
     def _before(self, path: Path, revision: str) -> bytes | None:
         root = self._root(path)
         name = path.resolve().relative_to(root).as_posix()
-        done = subprocess.run(["git", "-C", root, "show", f"{_safe(revision)}:{name}"], capture_output=True, check=False)
+        command = ["git", "-C", str(root), "show", f"{_safe(revision)}:{name}"]
+        done = subprocess.run(command, capture_output=True, check=False)
         return done.stdout if done.returncode == 0 else None
 
     def _root(self, path: Path) -> Path:

@@ -48,8 +48,8 @@ class Keys:
                 return Setting(node.plain_value(), self._origin(key, node))
         return None
 
-    def number(self, *keys: str, default: float | None = None) -> Setting[float] | None:
-        """The first of `keys` that holds a number; the framework's default where none is there."""
+    def number(self, *keys: str) -> Setting[float] | None:
+        """The first of `keys` that holds a number."""
         for key in keys:
             node = self.root.get(key)
             if node is None or node.value is None:
@@ -57,13 +57,20 @@ class Keys:
             value = self._as_number(key, node)
             if value is not None:
                 return Setting(value, self._origin(key, node))
-        return None if default is None else self.default(keys[0], default)
+        return None
 
-    def text(self, *keys: str, default: str | None = None) -> Setting[str] | None:
+    def text(self, *keys: str) -> Setting[str] | None:
         found = self.given(*keys)
         if found is not None and isinstance(found.value, str | int | float) and not isinstance(found.value, bool):
             return Setting(str(found.value), found.origin)
-        return None if default is None else Setting(default, self.default(keys[0], default).origin)
+        return None
+
+    def number_or(self, key: str, default: float) -> Setting[float]:
+        """The number at `key`, or the framework's default."""
+        return self.number(key) or self.default(key, default)
+
+    def text_or(self, key: str, default: str) -> Setting[str]:
+        return self.text(key) or self.default(key, default)
 
     def flag(self, *keys: str, default: bool = False) -> bool:
         found = self.given(*keys)

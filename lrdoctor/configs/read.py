@@ -43,7 +43,8 @@ def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return [Broken(str(path), f"the file is no UTF-8 text ({error.reason} at byte {error.start})", Place(str(path)))]
+        problem = f"the file is no UTF-8 text ({error.reason} at byte {error.start})"
+        return [Broken(str(path), problem, Place(str(path)))]
     try:
         documents = parse(path, text, kind)
     except SyntaxProblem as error:

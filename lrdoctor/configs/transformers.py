@@ -100,9 +100,8 @@ def trainer_plan(
     """The plan of a Trainer with these arguments."""
     version = known or release(context, uses_ratio=_asks(keys, "warmup_ratio"))
     keys.framework = f"transformers {version.version}"
-    lr = keys.number("learning_rate", default=5e-5)
-    scheduler = keys.text("lr_scheduler_type", default="linear")
-    assert lr is not None and scheduler is not None
+    lr = keys.number_or("learning_rate", 5e-5)
+    scheduler = keys.text_or("lr_scheduler_type", "linear")
     batch = _batch(keys, context)
     updates = context.updates_per_epoch(batch)
     total, length = _length(keys, updates)
@@ -116,7 +115,7 @@ def trainer_plan(
         framework=framework,
         place=Place(document.path),
         version=version.version,
-        optimizer=keys.text("optim", default="adamw_torch"),
+        optimizer=keys.text_or("optim", "adamw_torch"),
         scheduler=scheduler,
         lr=lr,
         batch=batch,
@@ -149,8 +148,8 @@ def _batch(keys: Keys, context: Context) -> Batch:
     nodes = launcher.number("nnodes", "num_nodes")
     world = devices.value * (nodes.value if nodes else 1.0) if devices else None
     return Batch(
-        keys.number("per_device_train_batch_size", default=8.0),
-        keys.number("gradient_accumulation_steps", default=1.0),
+        keys.number_or("per_device_train_batch_size", 8.0),
+        keys.number_or("gradient_accumulation_steps", 1.0),
         context.world(world),
     )
 
@@ -159,8 +158,7 @@ def _length(keys: Keys, updates: Count) -> tuple[Count, Setting[float] | None]:
     steps = keys.number("max_steps")
     if steps is not None and steps.value > 0:
         return Count.exactly(steps.value), steps
-    epochs = keys.number("num_train_epochs", default=3.0)
-    assert epochs is not None
+    epochs = keys.number_or("num_train_epochs", 3.0)
     low, high = epochs.value * updates.low, epochs.value * updates.high
     return Count(math.ceil(low - 1e-9), high if math.isinf(high) else math.ceil(high - 1e-9)), epochs
 
@@ -217,9 +215,7 @@ def _options(keys: Keys) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _maker(
-    name: str, lr: float, options: Mapping[str, Any], warmup: WarmupPlan | None
-) -> Callable[[float], Schedule]:
+def _maker(name: str, lr: float, options: Mapping[str, Any], warmup: WarmupPlan | None) -> Callable[[float], Schedule]:
     def make(total: float) -> Schedule:
         if warmup is None:
             steps = 0.0
@@ -255,7 +251,7 @@ def _unused(keys: Keys, name: str, warmup: WarmupPlan | None, version: Release, 
 
 def _facts(keys: Keys, name: str, lr: Setting[float], options: Mapping[str, Any]) -> dict[str, Setting[Any]]:
     model = keys.text("model_name_or_path", "model_name", "model_path")
-    adapter = next((one for key in ("use_peft", "lora_r", "lora_rank", "peft_config") if (one := keys.given(key))), None)
+    adapter = keys.given("use_peft", "lora_r", "lora_rank", "peft_config")
     beta2, trains = keys.number("adam_beta2"), keys.text("stage", "trainer_type")
     facts: dict[str, Setting[Any] | None] = {"model": model, "adapter": adapter, "beta2": beta2, "method": trains}
     if model is not None:

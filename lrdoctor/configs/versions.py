@@ -93,7 +93,8 @@ def _required(path: Path) -> dict[str, Version]:
 
 def _project(path: Path) -> dict[str, Version]:
     project = _toml(path).get("project", {})
-    listed = [*project.get("dependencies", []), *sum(project.get("optional-dependencies", {}).values(), [])]
+    groups = [project.get("dependencies", []), *project.get("optional-dependencies", {}).values()]
+    listed = [line for group in groups for line in group]
     return dict(_pinned(line, path.name) for line in listed if isinstance(line, str))
 
 

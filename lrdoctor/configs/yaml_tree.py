@@ -74,6 +74,8 @@ class _Builder:
             return self._mapping(node)
         if isinstance(node, yaml.SequenceNode):
             return Node([self.node(item) for item in node.value], self._place(node))
+        if not isinstance(node, yaml.ScalarNode):
+            raise SyntaxProblem("the YAML holds something that is no value", self._place(node))
         quoted = node.style in ('"', "'", "|", ">")
         return Node(self._scalar(node), self._place(node), None if quoted else node.value)
 

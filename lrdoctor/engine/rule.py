@@ -86,7 +86,8 @@ def rule(
     `name`, and its severity is "warning" unless given. Positional parameters are evidence, matched by annotation: Run,
     Trajectory, Identification, GroupTrajectory, LossCurve, Fit, Schedule or one of its families, Checkpoint,
     tuple[Checkpoint, ...], tuple[Sibling, ...], each also as `X | None`; or, for a check of training configs, Plan,
-    Broken and BasePlan. A rule is not asked where a part it needs is absent. A file may hold one check of each kind. Keyword-only parameters are options. Raises RuleFileError where any of that does not hold.
+    Broken and BasePlan. A rule is not asked where a part it needs is absent. A file may hold one check of each kind.
+    Keyword-only parameters are options. Raises RuleFileError where any of that does not hold.
     """
     name, severity = _named(code, name, severity)
 
