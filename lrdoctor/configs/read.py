@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.json_tree import read_json
-from lrdoctor.configs.registry import SIGNS, recognise
+from lrdoctor.configs.python_tree import read_python
+from lrdoctor.configs.registry import PYTHON_SIGNS, SIGNS, recognise
+from lrdoctor.configs.shell_tree import read_shell
 from lrdoctor.configs.toml_tree import read_toml
 from lrdoctor.configs.tree import Document, SyntaxProblem
 from lrdoctor.configs.yaml_tree import read_yaml
@@ -19,6 +21,11 @@ KINDS = {
     ".yml": "yaml",
     ".json": "json",
     ".toml": "toml",
+    ".py": "python",
+    ".sh": "shell",
+    ".bash": "shell",
+    ".slurm": "shell",
+    ".sbatch": "shell",
 }
 MAX_BYTES = 1_000_000
 """Larger files hold data; the largest real config at hand has 25 kB."""
@@ -38,7 +45,7 @@ def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]
         raise NotAConfig(f"no config is known to end in {path.suffix or 'nothing'}")
     if len(data) > MAX_BYTES:
         raise NotAConfig(f"it has {len(data):,} bytes, more than any config")
-    if not SIGNS.search(data):
+    if not (PYTHON_SIGNS if kind == "python" else SIGNS).search(data):
         raise NotAConfig("nothing in it speaks of a learning rate")
     try:
         text = data.decode("utf-8-sig")
@@ -53,8 +60,8 @@ def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]
     plans: list[Plan | Broken] = []
     for document in documents:
         framework = recognise(document)
-        if framework is not None:
-            plans.append(framework.plan(document, context))
+        plan = framework.plan(document, context) if framework is not None else None
+        plans += [plan] if plan is not None else []
     if not plans:
         raise NotAConfig("it is no training config of a framework that is known here")
     return plans
@@ -68,6 +75,10 @@ def parse(path: Path, text: str, kind: str) -> list[Document]:
             root = read_yaml(text, where)
         case "json":
             root = read_json(text, where)
+        case "python":
+            root = read_python(text, where)[0]
+        case "shell":
+            return [Document(where, text, kind, root) for root in read_shell(text, where)]
         case _:
             root = read_toml(text, where)
     return [Document(where, text, kind, root)]

@@ -1,7 +1,8 @@
 """The frameworks whose configs are understood, and which of them a document is for.
 
 Each is a module with NAME, `sniff(document) -> int` (0: not this framework's; the more, the surer) and
-`plan(document, context) -> Plan`. SIGNS are words at least one of which every config understood here contains: a file
+`plan(document, context) -> Plan`, None where a closer look shows that it is none. SIGNS
+are words at least one of which every config understood here contains: a file
 without any is left alone unparsed.
 """
 
@@ -16,11 +17,19 @@ from lrdoctor.configs.context import Context
 from lrdoctor.configs.tree import Document
 from lrdoctor.model.plan import Plan
 
-MODULES = ("transformers",)
+MODULES = (
+    "axolotl", "llamafactory", "torchtune", "torchtitan", "megatron", "nemo", "llmfoundry", "fairseq", "detectron2",
+    "mmengine", "mmcv", "nanogpt", "hydra", "lightning", "ultralytics", "timm", "deepspeed", "transformers",
+)  # fmt: skip
 SIGNS = re.compile(
     rb"(?<![a-zA-Z])lr(?![a-zA-Z])|learning_rate|learning-rate|lr_sched|lr0|BASE_LR|_BASE_|_base_|param_scheduler"
-    rb"|train_batch_size|train_micro_batch|num_train_epochs|max_duration|warmup|MAX_ITER|lr_config"
+    rb"|train_batch_size|train_micro_batch|num_train_epochs|max_duration|warmup|MAX_ITER|lr_config|optim_wrapper"
 )
+
+PYTHON_SIGNS = re.compile(
+    rb"^(?:param_scheduler|optim_wrapper|lr_config|_base_|max_iters|lr_decay_iters|train_cfg)\s*=", re.MULTILINE
+)
+"""A Python file is a config where one of these stands at the start of a line."""
 
 
 class Framework(Protocol):
@@ -29,7 +38,7 @@ class Framework(Protocol):
     @property
     def NAME(self) -> str: ...  # noqa: N802  # a constant of the module
     def sniff(self, document: Document) -> int: ...
-    def plan(self, document: Document, context: Context) -> Plan: ...
+    def plan(self, document: Document, context: Context) -> Plan | None: ...
 
 
 @cache
