@@ -12,16 +12,26 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
     from lrdoctor.check import check as check
+    from lrdoctor.engine.apart import Apart as Apart
+    from lrdoctor.engine.apart import first_apart as first_apart
+    from lrdoctor.engine.apart import worst_apart as worst_apart
     from lrdoctor.engine.config_findings import config_finding as config_finding
     from lrdoctor.engine.config_findings import planned_lrs as planned_lrs
+    from lrdoctor.engine.counts import Counts as Counts
+    from lrdoctor.engine.counts import counts_of as counts_of
+    from lrdoctor.engine.counts import planned_ticks as planned_ticks
+    from lrdoctor.engine.counts import steps_per_update as steps_per_update
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
+    from lrdoctor.engine.remedies import stretched as stretched
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
     from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.engine.stated import stated_in_steps as stated_in_steps
+    from lrdoctor.identify.declared import stated_whole as stated_whole
     from lrdoctor.model.count import Count as Count
     from lrdoctor.model.finding import Finding as Finding
     from lrdoctor.model.finding import Remedy as Remedy
@@ -64,6 +74,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
 __version__ = "0.1.0"
 
 _HOME = {
+    "Apart": "lrdoctor.engine.apart",
     "BasePlan": "lrdoctor.engine.evidence",
     "Broken": "lrdoctor.model.plan",
     "Case": "lrdoctor.engine.rule",
@@ -72,6 +83,7 @@ _HOME = {
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
     "Count": "lrdoctor.model.count",
+    "Counts": "lrdoctor.engine.counts",
     "Curve": "lrdoctor.model.trajectory",
     "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
@@ -107,14 +119,22 @@ _HOME = {
     "audit": "lrdoctor.audit",
     "check": "lrdoctor.check",
     "config_finding": "lrdoctor.engine.config_findings",
+    "counts_of": "lrdoctor.engine.counts",
+    "first_apart": "lrdoctor.engine.apart",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",
+    "planned_ticks": "lrdoctor.engine.counts",
     "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
+    "stated_in_steps": "lrdoctor.engine.stated",
+    "stated_whole": "lrdoctor.identify.declared",
+    "steps_per_update": "lrdoctor.engine.counts",
+    "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
     "with_horizon": "lrdoctor.engine.remedies",
+    "worst_apart": "lrdoctor.engine.apart",
 }
 _MODULES = frozenset({"synth"})  # public names that are modules themselves
 

@@ -61,12 +61,16 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint written after `step` steps, and which parts it holds."""
+    """A checkpoint written after `step` steps, and which parts it holds.
+
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved.
+    """
 
     step: int
     scheduler: bool = True
     optimizer: bool = True
     recomputes: str | None = None
+    detached: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
-    state = _state(spec.schedule, float(saved.step))
+    state = _state(saved.detached or spec.schedule, float(saved.step))
     return Checkpoint(
         path=f"{spec.path}/step_{saved.step:06d}.pt",
         kind="torch",
@@ -199,7 +203,7 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     """One parameter group, with what a torch scheduler leaves in it."""
     name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
     group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
-    if state is not None:
+    if state is not None and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
     return OptimizerState(name, (group,), saved.step if name in _STATEFUL else None, state_size=2, param_count=2)

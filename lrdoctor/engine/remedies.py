@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules import ExponentialLR, MultiStepLR, Sequence, Stepped, Unknown, Warmup
 
 _RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
+_LENGTHS = (*_HORIZONS, "T_0", "step_size")
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
@@ -28,6 +29,30 @@ def scaled(schedule: Schedule, factor: float) -> Schedule:
 def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
     """A family with a planned end, ending after `ticks` instead; families without one are returned as they are."""
     return _replaced(schedule, {name: ticks for name in _HORIZONS if hasattr(schedule, name)})
+
+
+def stretched(schedule: Schedule, factor: float) -> Schedule:
+    """The same shape over `factor` times as many ticks; tick counts stay whole numbers."""
+    if isinstance(schedule, Warmup):
+        main = stretched(schedule.main, factor)
+        return replace(schedule, main=main, steps=float(_whole(schedule.steps, factor)))
+    if isinstance(schedule, Stepped):
+        return replace(schedule, schedule=stretched(schedule.schedule, factor), first_tick=schedule.first_tick * factor)
+    if isinstance(schedule, Sequence):
+        parts = tuple(stretched(part, factor) for part in schedule.parts)
+        return replace(schedule, parts=parts, milestones=tuple(mark * factor for mark in schedule.milestones))
+    if isinstance(schedule, Unknown):
+        return replace(schedule, ticks=tuple(tick * factor for tick in schedule.ticks))
+    if isinstance(schedule, ExponentialLR):
+        return replace(schedule, gamma=schedule.gamma ** (1.0 / factor))
+    if isinstance(schedule, MultiStepLR):
+        return replace(schedule, milestones=tuple(_whole(mark, factor) for mark in schedule.milestones))
+    lengths = {name: _whole(getattr(schedule, name), factor) for name in _LENGTHS if hasattr(schedule, name)}
+    return _replaced(schedule, lengths)
+
+
+def _whole(ticks: float, factor: float) -> int:
+    return max(1, round(ticks * factor))
 
 
 def _replaced(schedule: Any, changes: dict[str, Any]) -> Schedule:

@@ -18,6 +18,7 @@ from lrdoctor.schedules import (
     OneCycleLR,
     PolynomialLR,
     StepLR,
+    Warmup,
 )
 
 SHIFTS = (0.0, 1.0, -1.0)
@@ -54,6 +55,14 @@ def _candidates(state: SchedulerState, base: float) -> Iterator[Candidate]:
             yield make_candidate(
                 main, [], shift=shift, warmup_steps=steps, start_factor=factor, extra_cost=STATED_COST - 2.0
             )
+
+
+def stated_whole(state: SchedulerState) -> Schedule | None:
+    """The schedule a saved state describes, its warmup included, at the base LR it keeps; None as `stated_schedule`."""
+    ramp, main_state = _parts(state)
+    base = next(iter(main_state.base_lrs or state.base_lrs), None)
+    main = stated_schedule(main_state, base) if base is not None else None
+    return Warmup(main, *ramp) if main is not None and ramp is not None else main
 
 
 def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, SchedulerState]:

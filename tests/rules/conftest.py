@@ -14,6 +14,7 @@ from lrdoctor import synth
 from lrdoctor.engine import Evidence, Sibling, apply_rules, load_rules, sibling_of
 from lrdoctor.identify import identify
 from lrdoctor.model.finding import Finding
+from lrdoctor.model.identification import Identification
 from lrdoctor.readers.checkpoint import read_checkpoint
 from lrdoctor.reconstruct import reconstruct
 from lrdoctor.resources import rules_dir
@@ -89,13 +90,17 @@ def train(tmp_path: Path) -> Callable[..., Executed]:
 
 @pytest.fixture
 def diagnose() -> Callable[..., list[Finding]]:
-    """The active findings on an executed run; `float32` as TensorBoard logs it. Further settings are synth.run's."""
+    """The active findings on an executed run; `float32` as TensorBoard logs it. Further settings are synth.run's.
+
+    `identified=False` leaves the schedule unread, for rules that rest on the log itself: reading an odd one takes long.
+    """
     rules = load_rules([rules_dir()])
 
     def ask(
         executed: Executed | Sequence[float],
         *,
         float32: bool = False,
+        identified: bool = True,
         siblings: Sequence[synth.RunSpec] = (),
         **settings: Any,
     ) -> list[Finding]:
@@ -107,7 +112,8 @@ def diagnose() -> Callable[..., list[Finding]]:
         run = replace(spec.build(), checkpoints=tuple(read_checkpoint(path) for path in executed.checkpoints))
         trajectory = reconstruct(run)
         beside = tuple(_sibling(spec) for spec in siblings)
-        applied = apply_rules(rules, Evidence(run, trajectory, identify(trajectory, run.checkpoints), beside))
+        reading = identify(trajectory, run.checkpoints) if identified else Identification()
+        applied = apply_rules(rules, Evidence(run, trajectory, reading, beside))
         assert applied.problems == ()
         return [finding for finding in applied.findings if finding.suppressed_by is None]
 
@@ -117,3 +123,42 @@ def diagnose() -> Callable[..., list[Finding]]:
 def _sibling(spec: synth.RunSpec) -> Sibling:
     evidence = examine(spec)
     return sibling_of(evidence.run, evidence.trajectory, evidence.identification)
+
+
+class Script:
+    """A training loop that a test writes out itself: `update` makes one update, `save` a checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.model = torch.nn.Linear(2, 1)
+        self.lrs: list[float] = []
+        self.checkpoints: list[str] = []
+
+    def optimizer(self, name: str = "Adam", lr: float = 0.1, **settings: Any) -> Any:
+        return getattr(torch.optim, name)(self.model.parameters(), lr=lr, **settings)
+
+    def update(self, optimizer: Any) -> None:
+        """Note the learning rate in force, then use it."""
+        self.lrs.append(float(optimizer.param_groups[0]["lr"]))
+        self.model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def save(self, optimizer: Any, scheduler: Any = None, **more: Any) -> str:
+        """A checkpoint after the updates made so far; `more` replaces or adds entries."""
+        state = {"model": self.model.state_dict(), "global_step": len(self.lrs)}
+        state |= {"optimizer": optimizer.state_dict()} if optimizer is not None else {}
+        state |= {"scheduler": scheduler.state_dict()} if scheduler is not None else {}
+        path = self.folder / f"step_{len(self.lrs)}.pt"
+        torch.save(state | more, path)
+        self.checkpoints.append(str(path))
+        return str(path)
+
+    @property
+    def executed(self) -> Executed:
+        return Executed(tuple(self.lrs), tuple(self.checkpoints))
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path)
