@@ -21,8 +21,16 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.counts import counts_of as counts_of
     from lrdoctor.engine.counts import planned_ticks as planned_ticks
     from lrdoctor.engine.counts import steps_per_update as steps_per_update
+    from lrdoctor.engine.course import Contrast as Contrast
+    from lrdoctor.engine.course import Course as Course
+    from lrdoctor.engine.course import contrast as contrast
+    from lrdoctor.engine.course import course_of as course_of
+    from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.models import fine_tunes as fine_tunes
+    from lrdoctor.engine.models import transformer_of as transformer_of
+    from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
@@ -80,10 +88,12 @@ _HOME = {
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
+    "Contrast": "lrdoctor.engine.course",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
     "Count": "lrdoctor.model.count",
     "Counts": "lrdoctor.engine.counts",
+    "Course": "lrdoctor.engine.course",
     "Curve": "lrdoctor.model.trajectory",
     "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
@@ -116,10 +126,14 @@ _HOME = {
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
     "WarmupStableDecay": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
     "audit": "lrdoctor.audit",
     "check": "lrdoctor.check",
     "config_finding": "lrdoctor.engine.config_findings",
+    "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
+    "course_of": "lrdoctor.engine.course",
+    "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
@@ -133,6 +147,8 @@ _HOME = {
     "steps_per_update": "lrdoctor.engine.counts",
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "transformer_of": "lrdoctor.engine.models",
+    "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
     "worst_apart": "lrdoctor.engine.apart",
 }

@@ -83,6 +83,7 @@ class RunSpec:
     log_every: int = 1
     first_step: int = 0
     log_lr: bool = True
+    further_groups: tuple[Schedule, ...] = ()
     loss: Loss | None = field(default_factory=Loss)
     spikes: tuple[Spike, ...] = ()
     resume_at: tuple[int, ...] = ()
@@ -111,8 +112,11 @@ class RunSpec:
             axes["epoch"] = floats(steps // self.steps_per_epoch)
         session = ints(np.searchsorted(self.resume_at, steps, side="right")) if self.resume_at else None
         values = {}
-        if self.log_lr:
+        if self.log_lr and not self.further_groups:
             values["train/lr"] = self.schedule.lr_at(steps)
+        elif self.log_lr:
+            for index, group in enumerate((self.schedule, *self.further_groups)):
+                values[f"train/lr/pg{index}"] = group.lr_at(steps)
         if self.loss is not None:
             values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
         lines = ints(np.arange(2, len(steps) + 2))
@@ -131,6 +135,7 @@ def run(
     log_every: int = 1,
     first_step: int = 0,
     log_lr: bool = True,
+    further_groups: tuple[Schedule, ...] = (),
     loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
     resume_at: tuple[int, ...] = (),
@@ -145,7 +150,8 @@ def run(
     """A run of `steps` optimizer updates under `schedule`, nothing computed yet.
 
     `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
-    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new
+    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out; `further_groups` are the schedules of the
+    parameter groups after the first, over updates. `resume_at` are the steps at which a new
     session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
     length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
     `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
@@ -162,6 +168,7 @@ def run(
         log_every=log_every,
         first_step=first_step,
         log_lr=log_lr,
+        further_groups=further_groups,
         loss=loss,
         spikes=spikes,
         resume_at=resume_at,
@@ -206,7 +213,11 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     if state is not None and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
-    return OptimizerState(name, (group,), saved.step if name in _STATEFUL else None, state_size=2, param_count=2)
+    further: tuple[dict[str, Scalar], ...] = tuple(
+        {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
+    )
+    count = saved.step if name in _STATEFUL else None
+    return OptimizerState(name, (group, *further), count, state_size=2, param_count=2)
 
 
 def _plain(value: object) -> Scalar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lrdoctor.model.identification import Fit
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import ExponentialLR, MultiStepLR, Sequence, Stepped, Unknown, Warmup
 
@@ -58,3 +59,23 @@ def _whole(ticks: float, factor: float) -> int:
 def _replaced(schedule: Any, changes: dict[str, Any]) -> Schedule:
     changed: Schedule = replace(schedule, **changes)
     return changed
+
+
+def with_main(whole: Schedule, main: Schedule) -> Schedule:
+    """`whole` with `main` in place of its main schedule: the warmup in front and the clock stay."""
+    if isinstance(whole, Warmup):
+        return replace(whole, main=with_main(whole.main, main))
+    if isinstance(whole, Stepped):
+        return replace(whole, schedule=with_main(whole.schedule, main))
+    return main
+
+
+def over_run(before: tuple[Fit, ...], first_step: float, last: Schedule) -> Schedule:
+    """The readings in force earlier and then, from `first_step` on, `last`; all of them over the run's steps."""
+    if not before:
+        return last
+    starts = (0.0, *(fit.first_step for fit in before[1:]), first_step)
+    parts = [*(fit.whole for fit in before), last]
+    return Sequence(
+        tuple(Stepped(part, first_update=-start) for part, start in zip(parts, starts, strict=True)), starts[1:]
+    )
