@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.models import fine_tunes as fine_tunes
+    from lrdoctor.engine.models import is_transformer as is_transformer
     from lrdoctor.engine.models import transformer_of as transformer_of
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
@@ -135,6 +136,7 @@ _HOME = {
     "course_of": "lrdoctor.engine.course",
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
+    "is_transformer": "lrdoctor.engine.models",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",
