@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.plan import Plan as Plan
     from lrdoctor.model.plan import Setting as Setting
     from lrdoctor.model.run import Checkpoint as Checkpoint
+    from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
     from lrdoctor.model.run import SchedulerState as SchedulerState
@@ -80,6 +81,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
 
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -101,6 +103,7 @@ _HOME = {
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
+    "Hint": "lrdoctor.model.run",
     "Identification": "lrdoctor.model.identification",
     "Ignored": "lrdoctor.model.plan",
     "InverseSqrt": "lrdoctor.schedules",
@@ -126,11 +129,13 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
     "audit": "lrdoctor.audit",
     "check": "lrdoctor.check",
     "config_finding": "lrdoctor.engine.config_findings",
+    "audit": "lrdoctor.audit",
     "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
     "course_of": "lrdoctor.engine.course",
@@ -140,6 +145,8 @@ _HOME = {
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",
+    "optimizer_kind": "lrdoctor.engine.optimizers",
+    "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_ticks": "lrdoctor.engine.counts",
     "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",

@@ -41,6 +41,7 @@ class Loss:
     """floor + fall * (1 + step / 100) ** -0.5 plus Gaussian noise; non-finite from step `breaks_at` on.
 
     `sawtooth` falls away over each epoch, as the running mean of a loss meter that is reset at the epoch's end does.
+    A new value is measured every `held` steps and logged until the next, as the mean of an epoch is.
     """
 
     floor: float = 2.0
@@ -48,6 +49,7 @@ class Loss:
     noise: float = 0.02
     sawtooth: float = 0.0
     breaks_at: int | None = None
+    held: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
         values[(steps >= spike.at) & (steps < spike.at + spike.lasts)] += spike.height
     if loss.breaks_at is not None:
         values[steps >= loss.breaks_at] = np.nan
-    return values
+    _, first = np.unique(steps // loss.held, return_inverse=True)
+    return values if loss.held == 1 else values[np.unique(first, return_index=True)[1]][first]
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:

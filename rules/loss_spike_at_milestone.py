@@ -31,8 +31,9 @@ resumed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,8 @@ STEP_RATIO = 1.5
 """A milestone changes the learning rate at least by this factor (chosen by us)."""
 EPOCH_POINTS = 3
 """Points on each side where the loss was logged once an epoch (chosen by us)."""
+NEIGHBOURS = 20
+"""Points on each side that tell how much the loss scatters (chosen by us)."""
 CONTROLS = 60
 """Other places of the run that are looked at for comparison."""
 OUTSTANDING = 2.0
@@ -93,6 +96,16 @@ class Jump:
     after: float
     later: float
     scatter: float
+    points: int
+
+    @property
+    def doubt(self) -> float:
+        """The scatter of one point, or the standard error of the rise where that is larger, for want of points.
+
+        Of Gaussian noise sigma is the median absolute deviation / 0.6745, and the standard error of the median of n
+        points 1.2533 sigma / sqrt(n).
+        """
+        return self.scatter * max(1.0, 1.2533 / 0.6745 * math.sqrt(2.0 / self.points))
 
     @property
     def rise(self) -> float:
@@ -109,6 +122,7 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
+    loss = _as_measured(loss)
     stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
     if not marks or len(loss) < 4 * EPOCH_POINTS:
@@ -117,9 +131,15 @@ def loss_spike_at_milestone(
     usual = _largest_rise_elsewhere(trajectory, loss, marks, width)
     for mark in marks:
         jump = _jump(loss, mark, width)
-        if jump is None or not jump.rise > max(noise * jump.scatter, rise * abs(jump.before), OUTSTANDING * usual):
+        if jump is None or not jump.rise > max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual):
             continue
         yield _finding(trajectory, stepwise[-1], jump, usual, width)
+
+
+def _as_measured(loss: LossCurve) -> LossCurve:
+    """A value that stands unchanged over many steps was measured once: the mean of an epoch, logged at every update."""
+    new = np.concatenate([[True], np.diff(loss.values) != 0.0])
+    return replace(loss, steps=loss.steps[new], values=loss.values[new], segment=loss.segment[new])
 
 
 def _fits(identification: Identification) -> tuple[Fit, ...]:
@@ -161,9 +181,19 @@ def _jump(loss: LossCurve, step: float, width: float) -> Jump | None:
     if min(len(before), len(after)) < EPOCH_POINTS:
         return None
     middle = float(np.median(before))
-    scatter = float(np.median(np.abs(before - middle)))
+    scatter = max(float(np.median(np.abs(before - middle))), _scatter_around(steps, values, step))
     end = float(np.median(later)) if len(later) else float("nan")
-    return Jump(step, middle, float(np.median(after)), end, scatter)
+    return Jump(step, middle, float(np.median(after)), end, scatter, min(len(before), len(after)))
+
+
+def _scatter_around(steps: Array, values: Array, step: float) -> float:
+    """The median absolute deviation of the loss near `step`, from neighbours' differences: a trend is no scatter.
+
+    Three points before a milestone can agree by accident.
+    """
+    at = int(np.searchsorted(steps, step))
+    near = np.abs(np.diff(values[max(at - NEIGHBOURS, 0) : at + NEIGHBOURS]))
+    return float(np.median(near)) / math.sqrt(2.0) if len(near) else 0.0
 
 
 def _largest_rise_elsewhere(trajectory: Trajectory, loss: LossCurve, marks: list[float], width: float) -> float:
