@@ -66,7 +66,7 @@ def _finding(config: Plan, item: Ignored) -> Finding:
     return config_finding(
         config,
         setting,
-        f"{setting.key} is set to {_shown(setting.value)}, and {item.why}.",
+        f"{_line(item)}{setting.key} is set to {_shown(setting.value)}, and {item.why}.",
         "A key that is set should decide something."
         if instead is None
         else f"What counts is {instead.key} = {_shown(instead.value)}.",
@@ -75,6 +75,10 @@ def _finding(config: Plan, item: Ignored) -> Finding:
         evidence={"key": setting.key, "value": _shown(setting.value), "instead": instead.key if instead else None},
         severity=item.severity,
     )
+
+
+def _line(item: Ignored) -> str:
+    return f"Line {item.setting.place.line}: " if item.setting.place is not None else ""
 
 
 def _shown(value: object) -> str:

@@ -39,7 +39,9 @@ def plan(document: Document, context: Context) -> Plan:
         framework=NAME,
         place=Place(document.path),
         optimizer=keys.below("optimizer").text_or("name", "AdamW"),
-        scheduler=block.text_or("decay_type", "linear"),
+        scheduler=keys.derived("constant", ratio, "decay_ratio")
+        if ratio is not None and ratio.value == 0
+        else block.text_or("decay_type", "linear"),
         lr=lr,
         batch=Batch(training.number_or("local_batch_size", 8.0), None, context.world(), given),
         total=Count.exactly(steps.value),
