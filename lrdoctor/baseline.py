@@ -5,7 +5,6 @@ A finding is known again by its rule, its file, its key and the value there: not
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -15,18 +14,10 @@ from pathlib import Path
 from lrdoctor.errors import UsageError
 from lrdoctor.model.checked import BY_BASELINE, Checked, CheckedConfig, Remark
 from lrdoctor.model.finding import Finding
+from lrdoctor.report.checked.fingerprint import fingerprint
 from lrdoctor.report.place import shown
 
 FORMAT_VERSION = 1
-
-
-def fingerprint(one: CheckedConfig, finding: Finding) -> str:
-    """Stable while the finding's rule, file, key and the text at its place stay."""
-    place = finding.place
-    same_file = place is not None and place.path == one.path and 0 < place.line <= len(one.lines)
-    text = " ".join(one.lines[place.line - 1].split()) if place is not None and same_file else ""
-    identity = "\0".join((finding.code, shown(one.path), finding.key, text))
-    return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def baseline_text(checked: Checked) -> str:

@@ -38,7 +38,7 @@ def spark(diagnosis: Diagnosis) -> Spark:
     top = max(float(np.max(np.concatenate([lr, wanted]))), 0.0)
     index = keep(steps, lr, _POINTS)
     span = (float(steps[0]), float(steps[-1]))
-    return Spark(_points(steps[index], lr[index], span, top), _points(wanted_steps, wanted, span, top))
+    return Spark(points(steps[index], lr[index], span, top), points(wanted_steps, wanted, span, top))
 
 
 def _fix(diagnosis: Diagnosis, first: float, last: float) -> tuple[FloatArray, FloatArray]:
@@ -51,13 +51,20 @@ def _fix(diagnosis: Diagnosis, first: float, last: float) -> tuple[FloatArray, F
     return steps[finite], lr[finite]
 
 
-def _points(steps: FloatArray, lr: FloatArray, span: tuple[float, float], top: float) -> str:
-    first, last = span
+def points(
+    steps: FloatArray,
+    lr: FloatArray,
+    span: tuple[float, float],
+    top: float,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> str:
+    """`lr` over `steps` as the points of a polyline in a box of `size`: 0 at its bottom, `top` at its top."""
+    (width, height), (first, last) = size, span
     across = (steps - first) / (last - first) if last > first else np.zeros(len(steps))
     up = np.clip(lr / top, 0.0, 1.0) if top > 0 else np.zeros(len(lr))
-    x = _PAD + across * (WIDTH - 2 * _PAD)
-    y = HEIGHT - _PAD - up * (HEIGHT - 2 * _PAD)
-    points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
-    if points and last <= first:  # a single point: a flat line
-        points.append(f"{WIDTH - _PAD:.1f},{y[0]:.1f}")
-    return " ".join(points)
+    x = _PAD + across * (width - 2 * _PAD)
+    y = height - _PAD - up * (height - 2 * _PAD)
+    drawn = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    if drawn and last <= first:  # a single point: a flat line
+        drawn.append(f"{width - _PAD:.1f},{y[0]:.1f}")
+    return " ".join(drawn)
