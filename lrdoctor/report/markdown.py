@@ -67,7 +67,8 @@ def _row(diagnosis: Diagnosis) -> str:
     curves = lr_curves(diagnosis, width=CURVE_WIDTH)
     drawn = [] if curves is None else [table_code(curve) for curve in (curves.executed, curves.fixed) if curve]
     verdict = escape(verdict_sentence(diagnosis))
-    return f"| {table_code(shown(diagnosis.run.path))} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+    path = table_code(shown(diagnosis.run.path))
+    return f"| {path} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
 
 
 def _details(diagnosis: Diagnosis, pages: Pages) -> str:

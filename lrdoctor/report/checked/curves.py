@@ -39,6 +39,8 @@ def plan_curves(plan: Plan | None, base: Plan | None, *, width: int, blocks: str
     tops = [float(np.nanmax(curve[1])) for curve in (now, then) if curve is not None and np.isfinite(curve[1]).any()]
     if now is None or not tops:
         return PlanCurves("", "")
+    if plan is not None and plan.lr is not None:
+        tops.append(plan.lr.value)  # a peak that is never reached is to be seen
     before = sparkline(*then, width=width, blocks=blocks, top=max(tops)) if then is not None else ""
     after = sparkline(*now, width=width, blocks=blocks, top=max(tops))
     return PlanCurves("" if before == after else before, after)

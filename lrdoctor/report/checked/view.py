@@ -111,6 +111,7 @@ def _curve(plan: Plan, base: Plan | None) -> Curve | None:
     if now is None or not np.isfinite(now[1]).all():
         return None
     top = max(float(curve[1].max()) for curve in (now, then) if curve is not None)
+    top = max(top, plan.lr.value if plan.lr is not None else 0.0)  # a peak that is never reached is to be seen
     if top <= 0:
         return None
     span = (0.0, max(float(curve[0][-1]) for curve in (now, then) if curve is not None))
