@@ -87,7 +87,9 @@ def _rising_at_once(lr: float, options: Mapping[str, Any], left: float, warmup: 
     rate = options.get("warmup_lr_rate")
     if rate is None:
         return ahead(warmed(main, warmup), 1.0)
-    return warmed(ahead(main, 1.0), warmup, float(rate))
+    if warmup <= 1:
+        return warmed(ahead(main, 1.0), warmup, float(rate))
+    return warmed(main, warmup - 1.0, float(rate))
 
 
 def _polynomial(lr: float, options: Mapping[str, Any], left: float, warmup: float) -> Schedule:

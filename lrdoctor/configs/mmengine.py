@@ -160,6 +160,7 @@ class Part:
     end: float
     unit: PlanUnit
     continuous: bool
+    per_update: bool
 
     @property
     def rises(self) -> bool:
@@ -200,8 +201,9 @@ def _part(keys: Keys, total: Count, unit: PlanUnit) -> Part | None:
     own: PlanUnit = "epoch" if keys.flag("by_epoch", default=True) else "update"
     begin, end = keys.number_or("begin", 0.0).value, keys.number("end")
     length = total.value if own == unit and total.value is not None else float("inf")
-    continuous = keys.flag("convert_to_iter_based") or own == "update"
-    return Part(kind, keys, begin, end.value if end is not None else length, own, continuous)
+    converted = keys.flag("convert_to_iter_based")
+    finish = end.value if end is not None else length
+    return Part(kind, keys, begin, finish, own, converted or own == "update", converted)
 
 
 def _warmup(parts: Seq[Part], unit: PlanUnit, updates: Count) -> WarmupPlan | None:
@@ -232,7 +234,12 @@ def _maker(lr: float, parts: Seq[Part], unit: PlanUnit, updates: Count) -> Any:
     def make(total: float) -> Schedule:
         scales = [(part, _converted(1.0, part.unit, unit, updates).value) for part in parts]
         # a warmup in updates whose share of an epoch is unknown is left out of the curve
-        factors = [(part, _factor(part, lr, scale, total)) for part, scale in scales if scale is not None]
+        each = 1.0 / updates.low if updates.known else 0.0
+        factors = [
+            (part, _factor(part, lr, (scale, each if part.per_update else scale), total))
+            for part, scale in scales
+            if scale is not None
+        ]
         factors.sort(key=lambda pair: pair[0].rises)
         whole = scaled(factors[0][1], lr) if factors else Constant(lr)
         for _, factor in factors[1:]:
@@ -242,23 +249,28 @@ def _maker(lr: float, parts: Seq[Part], unit: PlanUnit, updates: Count) -> Any:
     return make
 
 
-def _factor(part: Part, lr: float, scale: float, total: float) -> Schedule:
-    """The scheduler as a factor around 1 over the plan's steps: 1 before its begin, its last value after its end."""
+def _factor(part: Part, lr: float, clock: tuple[float, float], total: float) -> Schedule:
+    """The scheduler as a factor around 1 over the plan's steps: 1 before its begin, its last value after its end.
+
+    `clock` is how many of the plan's steps one of its own units takes, and one call of its `step()`.
+    """
+    scale, tick = clock
     begin, end = part.begin * scale, min(part.end * scale, total)
-    inner = _shape(part, lr, scale, max(end - begin, 1.0))
+    inner = _shape(part, lr, clock, max(end - begin, tick))
     held: Schedule = inner if part.continuous else Held(inner)
     pieces: list[Schedule] = [held]
     marks: list[float] = []
     if begin > 0:
         pieces, marks = [Constant(1.0), *pieces], [begin]
     if end < total:
-        last = float(inner.lr_at([max(end - begin - 1.0, 0.0)])[0])
+        last = float(inner.lr_at([max(end - begin - tick, 0.0)])[0])
         pieces, marks = [*pieces, Constant(1.0 if part.name.value == "ConstantLR" else last)], [*marks, end]
     return Sequence(tuple(pieces), tuple(marks)) if marks else held
 
 
-def _shape(part: Part, lr: float, scale: float, length: float) -> Schedule:
-    keys, steps = part.keys, max(length - scale, scale)
+def _shape(part: Part, lr: float, clock: tuple[float, float], length: float) -> Schedule:
+    scale, tick = clock
+    keys, steps = part.keys, max(length - tick, tick, 1e-9)
     match part.name.value:
         case "LinearLR":
             start, end = keys.number_or("start_factor", 1 / 3).value, keys.number_or("end_factor", 1.0).value

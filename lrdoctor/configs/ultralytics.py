@@ -47,7 +47,8 @@ def plan(document: Document, context: Context) -> Plan:
     epochs = keys.number_or("epochs", 100.0)
     batch = keys.number_or("batch", 16.0)
     whole = batch if batch.value >= 1 else None
-    examples, classes, data_told = _data(document, keys, context)
+    listed, classes, data_told = _data(document, keys, context)
+    examples = context.sizes.dataset or listed
     batches = _batches(context, examples, whole)
     warmup = _warmup(keys, batches, epochs.value, version_key(release))
     optimizer, lr, ignored = _optimizer(keys, examples, whole, epochs.value, classes)
@@ -111,8 +112,7 @@ def _batches(context: Context, examples: Count | None, batch: Setting[float] | N
     """Batches per epoch; the last one may be smaller."""
     if context.sizes.updates_per_epoch is not None:
         return context.sizes.updates_per_epoch
-    known = context.sizes.dataset or examples
-    return known.over(batch.value) if known is not None and batch is not None else Count()
+    return examples.over(batch.value) if examples is not None and batch is not None else Count()
 
 
 def _warmup(keys: Keys, batches: Count, epochs: float, version: tuple[int, ...]) -> WarmupPlan | None:
