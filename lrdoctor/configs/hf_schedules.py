@@ -17,6 +17,7 @@ from lrdoctor.schedules import (
     InverseSqrt,
     LinearLR,
     PolynomialLR,
+    Sequence,
     WarmupStableDecay,
 )
 
@@ -88,7 +89,8 @@ def _rising_at_once(lr: float, options: Mapping[str, Any], left: float, warmup: 
     if rate is None:
         return ahead(warmed(main, warmup), 1.0)
     if warmup <= 1:
-        return warmed(ahead(main, 1.0), warmup, float(rate))
+        late = ahead(main, 1.0)
+        return Sequence((Constant(lr * float(rate)), late), (1.0,)) if warmup else late
     return warmed(main, warmup - 1.0, float(rate))
 
 
