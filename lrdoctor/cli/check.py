@@ -211,8 +211,10 @@ def _publish(result: Checked, options: CheckOptions, out: _Output) -> None:
     from lrdoctor.cli.audit import _write
     from lrdoctor.engine import pages_of
 
-    pages = pages_of(config_rules(options))
-    index = None
+    if out.format == "text" and out.report is None:  # the one answer that needs no rule pages
+        _print_text(result, out, None)
+        return
+    pages, index = pages_of(config_rules(options)), None
     if out.report is not None:
         from lrdoctor.report.checked.html import write_report
 

@@ -89,7 +89,12 @@ def test_torchtitan_without_decay_is_constant_and_says_who_asked(plan_of):
 
 @pytest.mark.parametrize(
     ("duration", "warmup", "total", "steps"),
-    [("1000ba", "100ba", 1000, 100), ("2ep", "0.02dur", 1000, 20), ("2ep", "1ep", 1000, 500), ("1e9tok", "1ba", None, 1)],
+    [
+        ("1000ba", "100ba", 1000, 100),
+        ("2ep", "0.02dur", 1000, 20),
+        ("2ep", "1ep", 1000, 500),
+        ("1e9tok", "1ba", None, 1),
+    ],
 )
 def test_llmfoundry_reads_times_in_their_units(plan_of, duration, warmup, total, steps):
     text = f"""
@@ -211,7 +216,7 @@ def test_torchtune_drops_what_does_not_fill_an_update(plan_of):
         gradient_accumulation_steps: 8
         epochs: 3
         optimizer: {_component_: torch.optim.AdamW, lr: 3e-4}
-        lr_scheduler: {_component_: torchtune.training.lr_schedulers.get_cosine_schedule_with_warmup, num_warmup_steps: 10}
+        lr_scheduler: {_component_: torchtune.training.get_cosine_schedule_with_warmup, num_warmup_steps: 10}
     """
     plan = plan_of(text, dataset_size=1000, world_size=1)
     assert plan.total.value == 3 * (500 // 8)

@@ -30,15 +30,19 @@ def render(
             _finding(page, one, finding)
         if not quiet:
             _summary(page, one, verbose=verbose)
+    if not quiet:
+        _rest(page, checked, report)
+
+
+def _rest(page: Printer, checked: Checked, report: Path | None) -> None:
     for remark in checked.remarks:
         where = f"{_where(remark.place)}: " if remark.place is not None else ""
         page.line((f"{where}note: ", "dim"), remark.text)
     for item in checked.skipped:
         page.line((f"{shown(item.path)}: ", "bold"), f"not checked: {item.reason}")
-    if not quiet:
-        page.line(headline(checked))
-        if report is not None:
-            page.line(f"report: {report}")
+    page.line(headline(checked))
+    if report is not None:
+        page.line(f"report: {report}")
 
 
 def _finding(page: Printer, one: CheckedConfig, finding: Finding) -> None:
