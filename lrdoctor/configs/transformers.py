@@ -30,7 +30,8 @@ SHARES = (5, 0)  # the first version in which a warmup_steps below 1 is a share 
 _STRONG = ("per_device_train_batch_size", "lr_scheduler_type", "num_train_epochs")
 _WEAK = (
     "learning_rate", "gradient_accumulation_steps", "warmup_ratio", "warmup_steps", "output_dir", "evaluation_strategy",
-    "eval_strategy", "save_total_limit", "logging_steps", "per_device_eval_batch_size", "save_strategy",
+    "eval_strategy", "save_total_limit", "logging_steps", "per_device_eval_batch_size", "save_strategy", "max_steps",
+    "optim",
 )  # fmt: skip
 _TRL = ("dataset_mixture", "dataset_mixer", "dataset_name")
 _MISSPELT = {
