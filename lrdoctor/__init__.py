@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.metrics import better as better
+    from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
     from lrdoctor.engine.models import is_transformer as is_transformer
     from lrdoctor.engine.models import transformer_of as transformer_of
@@ -132,6 +134,7 @@ _HOME = {
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
     "audit": "lrdoctor.audit",
+    "better": "lrdoctor.engine.metrics",
     "check": "lrdoctor.check",
     "config_finding": "lrdoctor.engine.config_findings",
     "contrast": "lrdoctor.engine.course",
@@ -153,6 +156,7 @@ _HOME = {
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
     "transformer_of": "lrdoctor.engine.models",
+    "trend": "lrdoctor.engine.metrics",
     "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
     "worst_apart": "lrdoctor.engine.apart",

@@ -65,7 +65,8 @@ class Spike:
 class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
-    `detached` is the schedule of a scheduler that drives another optimizer than the one saved.
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `state` the scheduler's
+    state where it is not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
     """
 
     step: int
@@ -73,6 +74,8 @@ class Saved:
     optimizer: bool = True
     recomputes: str | None = None
     detached: Schedule | None = None
+    state: SchedulerState | None = None
+    entries: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class RunSpec:
     further_groups: tuple[Schedule, ...] = ()
     loss: Loss | None = field(default_factory=Loss)
     spikes: tuple[Spike, ...] = ()
+    curves: tuple[tuple[str, Schedule], ...] = ()
     resume_at: tuple[int, ...] = ()
     checkpoints: tuple[Saved, ...] = ()
     declared: tuple[tuple[str, Scalar], ...] = ()
@@ -121,6 +125,7 @@ class RunSpec:
                 values[f"train/lr/pg{index}"] = group.lr_at(steps)
         if self.loss is not None:
             values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
+        values |= {tag: curve.lr_at(steps) for tag, curve in self.curves}
         lines = ints(np.arange(2, len(steps) + 2))
         file = f"{self.path}/metrics.csv"
         return tuple(
@@ -140,6 +145,7 @@ def run(
     further_groups: tuple[Schedule, ...] = (),
     loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
+    curves: Mapping[str, Schedule] | None = None,
     resume_at: tuple[int, ...] = (),
     checkpoints: tuple[int | Saved, ...] = (),
     batch_size: int | None = None,
@@ -153,7 +159,8 @@ def run(
 
     `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
     log, `first_step` cuts its head off, `log_lr=False` leaves the LR out; `further_groups` are the schedules of the
-    parameter groups after the first, over updates. `resume_at` are the steps at which a new
+    parameter groups after the first, over updates. `curves` are further series by tag (a metric, the momentum), each a
+    function of the update like a schedule. `resume_at` are the steps at which a new
     session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
     length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
     `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
@@ -173,6 +180,7 @@ def run(
         further_groups=further_groups,
         loss=loss,
         spikes=spikes,
+        curves=tuple((curves or {}).items()),
         resume_at=resume_at,
         checkpoints=tuple(item if isinstance(item, Saved) else Saved(item) for item in checkpoints),
         declared=tuple(known.items()),
@@ -195,7 +203,7 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
-    state = _state(saved.detached or spec.schedule, float(saved.step))
+    state = saved.state or _state(saved.detached or spec.schedule, float(saved.step))
     return Checkpoint(
         path=f"{spec.path}/step_{saved.step:06d}.pt",
         kind="torch",
@@ -213,9 +221,10 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     """One parameter group, with what a torch scheduler leaves in it."""
     name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
     group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
-    if state is not None and saved.detached is None:
+    if state is not None and state.base_lrs and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
+    group |= dict(saved.entries)
     further: tuple[dict[str, Scalar], ...] = tuple(
         {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
     )

@@ -59,6 +59,7 @@ from lrdoctor import (
     with_horizon,
 )
 
+WITH_AN_END = (CosineAnnealingLR, OneCycleLR, LinearLR, PolynomialLR)
 SAME_LENGTH = 0.02
 """How far a length may be from the number of updates and still count them (chosen by us)."""
 MIN_TICKS = 5
@@ -101,7 +102,7 @@ CASES = (
 )  # fmt: skip
 
 
-@rule("LR303", suppresses=("LR306", "LR308"))
+@rule("LR303", suppresses=("LR306", "LR308", "LR502"))
 def horizon_never_reached(
     trajectory: Trajectory,
     identification: Identification,
@@ -112,6 +113,8 @@ def horizon_never_reached(
 ) -> Iterator[Finding]:
     course = course_of(trajectory, identification, checkpoints)
     if trajectory.complete is not True or course is None or course.horizon is None or course.made < MIN_TICKS:
+        return
+    if not isinstance(course.main, WITH_AN_END):
         return
     peak = course.main.peak_lr
     long = course.horizon >= (1.0 + overshoot) * course.made

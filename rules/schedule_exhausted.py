@@ -68,6 +68,8 @@ from lrdoctor import (
     with_horizon,
 )
 
+HELD = (LinearLR, PolynomialLR, OneCycleLR)
+"""Schedules that stay at the bottom when they are over; a cosine may."""
 MIN_IDLE = 3
 """Fewer idle steps are the rounding of a loader's length (chosen by us)."""
 ZERO = 1e-12
@@ -151,7 +153,7 @@ def schedule_exhausted(
 def _of_course(course: Course, floor: float) -> Idle | None:
     """A schedule whose own end lies before the last tick."""
     main, horizon = course.main, course.horizon
-    held = not isinstance(main, CosineAnnealingLR) or main.clamped
+    held = isinstance(main, HELD) or (isinstance(main, CosineAnnealingLR) and main.clamped)
     if horizon is None or not held or course.made <= horizon:
         return None
     bottom = float(main.lr_at([horizon])[0]) if not isinstance(main, OneCycleLR) else main.min_lr

@@ -178,7 +178,8 @@ def _read(
         yield make_candidate(StepLR(first, int(size), gamma), [first, size, gamma], **warmup)  # type: ignore[arg-type]
     marks = [mark for drop in drops for mark in [roundest(drop.after + lead, drop.at + lead)] * drop.count]
     if len(marks) <= MAX_MILESTONES and all(mark is not None and mark > 0 for mark in marks):
-        milestones = tuple(int(mark) for mark in marks if mark is not None)
+        # The roundest ticks of neighbouring gaps need not be in order where a log is sparse.
+        milestones = tuple(sorted(int(mark) for mark in marks if mark is not None))
         yield make_candidate(
             MultiStepLR(first, milestones, gamma),
             [first, gamma, *milestones],
