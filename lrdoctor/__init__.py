@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.callbacks.guarding import guard as guard
     from lrdoctor.check import check as check
     from lrdoctor.engine.apart import Apart as Apart
     from lrdoctor.engine.apart import first_apart as first_apart
@@ -143,6 +144,7 @@ _HOME = {
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
     "is_transformer": "lrdoctor.engine.models",
+    "guard": "lrdoctor.callbacks.guarding",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",

@@ -168,7 +168,7 @@ class Restart:
         return int(np.argmax(np.abs(self.seen - self.due)))
 
 
-@rule("LR201", suppresses=("LR202", "LR203", "LR306"))
+@rule("LR201", suppresses=("LR202", "LR203", "LR303", "LR306"))
 def scheduler_state_missing(
     run: Run,
     trajectory: Trajectory,
@@ -538,7 +538,7 @@ def _incomplete_checkpoints(
 _RISKS: dict[Severity, str] = {
     "error": "The run has not reached its end, and resumed from here its schedule starts over at step 0.",
     "warning": "Resumed from here the schedule starts over at step 0, unless the script computes it from the step.",
-    "info": "This run was not resumed and is over, so nothing was lost; a resume from here would be.",
+    "info": "No resume shows in the log, and the run is over; one that started from here would lose its place.",
 }
 
 

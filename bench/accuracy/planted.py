@@ -10,6 +10,7 @@ from pathlib import Path
 from faults import FAULTS, setting
 
 from lrdoctor.audit import Options, audit
+from lrdoctor.model.finding import SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,6 @@ def _audited(name: str, faulty: bool, seed: int) -> dict[str, str]:
         FAULTS[name].plant(setting(seed, Path(folder) / "run"), faulty)
         found: dict[str, str] = {}
         for diagnosis in audit([folder], Options(simulate=False)).diagnoses:
-            found |= {finding.code: finding.severity or "info" for finding in diagnosis.active}
+            for finding in sorted(diagnosis.active, key=lambda one: SEVERITIES.index(one.severity or "info")):
+                found.setdefault(finding.code, finding.severity or "info")
         return found
