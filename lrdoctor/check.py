@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lrdoctor import __version__
-from lrdoctor.configs import Context, NotAConfig, Sizes, read_plans
+from lrdoctor.configs import Context, NotAConfig, SchemaMap, Sizes, read_plans
 from lrdoctor.configs.base import Bases
 from lrdoctor.configs.comments import apply_comments
 from lrdoctor.configs.find import Candidate, find_configs
 from lrdoctor.configs.read import MAX_BYTES
 from lrdoctor.configs.versions import lookup
 from lrdoctor.engine import ConfigEvidence, Rule, apply_rules, load_rules, select_rules
-from lrdoctor.errors import UsageError
+from lrdoctor.errors import LrdoctorError, UsageError
 from lrdoctor.model.checked import Checked, CheckedConfig, Remark
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.model.finding import Finding
@@ -32,8 +32,9 @@ STDIN = "-"
 class CheckOptions:
     """What the command line may ask of a check.
 
-    `sizes_by_path` gives sizes to the configs a pattern fits; `frameworks` maps a package to the version meant.
-    `against` is a git revision or a file to compare with, `only_changed` a revision whose differences alone count.
+    `sizes_by_path` gives sizes to the configs a pattern fits, `schemas` says which keys of a trainer of one's own mean
+    what, `frameworks` maps a package to the version meant. `against` is a git revision or a file to compare with,
+    `only_changed` a revision whose differences alone count.
     """
 
     select: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class CheckOptions:
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sizes: Sizes = field(default_factory=Sizes)
     sizes_by_path: tuple[tuple[str, Sizes], ...] = ()
+    schemas: tuple[SchemaMap, ...] = ()
     frameworks: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     always_exclude: bool = False
@@ -90,8 +92,15 @@ def _checked(
     """The configs in one file. The comments of a file hold for all of them."""
     path, data = _content(candidate, options)
     context = Context(_sizes(path, options), lookup(path.resolve().parent, options.frameworks))
-    plans = read_plans(path, data, context)
+    schema = next((one for one in options.schemas if _fits(path, one.match)), None)
     text = data.decode("utf-8", errors="replace")
+    try:
+        plans = read_plans(path, data, context, schema)
+    except (NotAConfig, LrdoctorError):
+        raise
+    except Exception as error:  # the last guard: a fault of ours in one config is told, and the others go on
+        told = f"internal error while planning: {type(error).__name__}: {error}"
+        return [CheckedConfig(str(path), None, None, (), tuple(text.splitlines()), None, (told,))], []
     before = bases.plans(path, context)
     configs = [
         _examined(plan, rules, options, text, before[index] if index < len(before) else None)
@@ -135,10 +144,14 @@ def _content(candidate: Candidate, options: CheckOptions) -> tuple[Path, bytes]:
 def _sizes(path: Path, options: CheckOptions) -> Sizes:
     """The sizes of the command line, completed by those of the first pattern that fits."""
     for pattern, sizes in options.sizes_by_path:
-        if fnmatch(path.as_posix(), pattern) or fnmatch(path.as_posix(), f"*/{pattern}"):
+        if _fits(path, pattern):
             return Sizes(
                 options.sizes.dataset or sizes.dataset,
                 options.sizes.world or sizes.world,
                 options.sizes.updates_per_epoch or sizes.updates_per_epoch,
             )
     return options.sizes
+
+
+def _fits(path: Path, pattern: str) -> bool:
+    return fnmatch(path.as_posix(), pattern) or fnmatch(path.as_posix(), f"*/{pattern}")

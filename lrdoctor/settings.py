@@ -17,7 +17,8 @@ class Settings:
     """What a project has decided once. Keys are spelled with dashes in the file.
 
     `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`. For configs: `exclude`
-    are patterns as in .gitignore, `frameworks` maps a package to the version meant, `sizes` a path pattern to sizes.
+    are patterns as in .gitignore, `frameworks` maps a package to the version meant, `sizes` a path pattern to sizes;
+    `schema` lists tables that say which keys of a trainer of one's own mean what.
     """
 
     select: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     frameworks: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schema: tuple[Mapping[str, str], ...] = ()
     origin: str | None = None
 
 
@@ -85,7 +87,10 @@ def _unknown_key(key: str, known: Mapping[str, str], file: Path) -> SettingsErro
 
 def _value(name: str, key: str, value: Any, file: Path) -> Any:
     default = getattr(Settings(), name)
-    if isinstance(default, tuple):
+    if name == "schema":
+        fits = isinstance(value, list) and all(_is_text_table(item) for item in value)
+        wanted, value = "tables [[tool.lrdoctor.schema]] of strings", tuple(value) if fits else value
+    elif isinstance(default, tuple):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted, value = "a list of strings", tuple(value) if fits else value
     elif isinstance(default, bool):
@@ -105,3 +110,7 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
     if not fits:
         raise SettingsError(f"Setting `{key}` must be {wanted}, not {value!r}.", where=f"{file}, [tool.lrdoctor]")
     return value
+
+
+def _is_text_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())

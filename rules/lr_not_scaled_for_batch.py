@@ -277,7 +277,9 @@ def configured_lr_not_scaled(
     optimizer = config.optimizer.value if config.optimizer is not None else ""
     if config.lr is None or "scaled_lr" in config.facts or NOT_SCALED.search(optimizer):
         return
-    if base is not None and base.plan.lr is not None:
+    if config.lr.value == 0 or config.batch.total.low == 0:
+        return
+    if base is not None and base.plan.lr is not None and base.plan.lr.value != 0 and base.plan.batch.total.low > 0:
         change = config.batch.total.low / base.plan.batch.total.low
         kept = abs(config.lr.value / base.plan.lr.value - 1.0) <= same_lr
         if kept and max(change, 1.0 / change) >= ratio:

@@ -36,6 +36,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+
 from lrdoctor import (
     Case,
     Checkpoint,
@@ -264,7 +266,9 @@ def configured_scheduler_has_no_effect(config: Plan) -> Iterator[Finding]:
     steps, lrs = planned
     warmup = config.warmup.steps.low if config.warmup is not None else 0.0
     behind = lrs[steps >= warmup]
-    if len(behind) < 2 or warmup >= total or float(behind.max() - behind.min()) > FLAT * float(behind.max()):
+    if len(behind) < 2 or warmup >= total or not np.isfinite(behind).all():
+        return
+    if float(behind.max() - behind.min()) > FLAT * float(behind.max()):
         return
     about = config.whereabouts(config.facts.get("milestones"), config.facts.get("min_lr"), config.scheduler)
     yield config_finding(

@@ -352,7 +352,7 @@ def warmup_configured_out_of_range(
     config: Plan, *, longest: float = 0.3, longest_cycle: float = 0.5
 ) -> Iterator[Finding]:
     warmup = config.warmup
-    if warmup is None:
+    if warmup is None or config.total.high <= 0:
         return
     limit = longest_cycle if config.family == "OneCycleLR" else longest
     share = warmup.fraction if warmup.fraction is not None else warmup.steps.low / config.total.high

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from lrdoctor.check import CheckOptions
-    from lrdoctor.configs import Sizes
+    from lrdoctor.configs import SchemaMap, Sizes
     from lrdoctor.model.checked import Checked
     from lrdoctor.settings import Settings
 
@@ -147,6 +147,7 @@ def command(
         rule_options=settings.rule_options,
         sizes=Sizes(dataset_size, world_size, steps_per_epoch),
         sizes_by_path=_sizes_by_path(settings),
+        schemas=_schemas(settings),
         frameworks=settings.frameworks,
         exclude=(*settings.exclude, *exclude),
         always_exclude=force_exclude,
@@ -191,6 +192,23 @@ def _sizes_by_path(settings: Settings) -> tuple[tuple[str, Sizes], ...]:
             )
     return tuple(
         (pattern, Sizes(*(count(pattern, table, key) for key in known))) for pattern, table in settings.sizes.items()
+    )
+
+
+def _schemas(settings: Settings) -> tuple[SchemaMap, ...]:
+    from lrdoctor.configs.plain import PATHS, SchemaMap
+    from lrdoctor.errors import SettingsError
+
+    for table in settings.schema:
+        unknown = sorted(set(table) - {"match", *PATHS})
+        if unknown or "match" not in table or "lr" not in table:
+            what = f"Unknown name `{unknown[0]}`" if unknown else "A schema needs `match` and `lr`"
+            raise SettingsError(
+                f"{what} in a schema.", where=f"{settings.origin}, [[tool.lrdoctor.schema]]", hint=", ".join(PATHS)
+            )
+    return tuple(
+        SchemaMap(table["match"], {key: path for key, path in table.items() if key != "match"})
+        for table in settings.schema
     )
 
 

@@ -96,18 +96,14 @@ def _warmup(keys: Keys, total: Count, misread: list[Misread]) -> WarmupPlan | No
     if steps is not None and not float(steps.value).is_integer():
         share = steps.value
         misread.append(Misread(steps, _WRONG_TYPE, f"write `warmup_ratio: {share:g}`", "unit"))
-        return WarmupPlan(_scaled(total, share), steps, share)
+        return WarmupPlan(total.part(share, up=False), steps, share)
     if steps is not None:
         length = 2.0 if steps.value == 1 else steps.value
         return WarmupPlan(Count.exactly(length), steps) if length > 0 else None
     if ratio is not None:
-        return WarmupPlan(_scaled(total, ratio.value), ratio, ratio.value) if ratio.value > 0 else None
+        return WarmupPlan(total.part(ratio.value, up=False), ratio, ratio.value) if ratio.value > 0 else None
     most = min(DEFAULT_MOST, math.inf if math.isinf(total.high) else int(DEFAULT_SHARE * total.high))
     return WarmupPlan(Count(min(DEFAULT_MOST, int(DEFAULT_SHARE * total.low)), most))
-
-
-def _scaled(total: Count, share: float) -> Count:
-    return Count(int(total.low * share), total.high if math.isinf(total.high) else int(total.high * share))
 
 
 def _maker(

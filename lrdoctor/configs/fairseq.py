@@ -41,7 +41,7 @@ def plan(document: Document, context: Context) -> Plan:
     block, name, lr, ignored = _leading(keys, optimization)
     total = Count.exactly(length.value) if length is not None and length.value > 0 else Count()
     if epochs is not None and epochs.value > 0 and total.known:
-        total = Count(1.0, total.high)  # whichever comes first
+        total = Count(min(1.0, total.high), total.high)  # whichever comes first
     kind = name.value if name is not None else "fixed"
     stages = _stages(block, length) if kind == "tri_stage" else None
     ramp = block.number("warmup_updates", "warmup_steps")

@@ -111,11 +111,11 @@ class Keys:
         if isinstance(value, bool):
             return None
         if isinstance(value, int | float):
-            return float(value) if math.isfinite(value) or value == math.inf else None
+            return _finite(value)
         if isinstance(value, str) and _NUMBER_TEXT.fullmatch(value.strip()):
             if not self.converts:
                 self._misread(key, node, value)
-            return float(value.replace("_", ""))
+            return _finite(float(value.replace("_", "")))
         return None
 
     def _misread(self, key: str, node: Node, text: str) -> None:
@@ -131,6 +131,13 @@ class Keys:
         cure = f"write {_with_point(text)}"
         about = "lr" if _LR_KEY.search(key) else "value"
         self.misread.append(Misread(setting, why, cure, about))  # type: ignore[arg-type]
+
+
+def _finite(value: float) -> float | None:
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _with_point(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -102,8 +101,7 @@ def _warmup(block: Keys, total: Count) -> WarmupPlan | None:
     if steps is not None and steps.value > 0:
         return WarmupPlan(Count.exactly(steps.value), steps)
     if ratio is not None and ratio.value > 0:
-        high = total.high if math.isinf(total.high) else int(total.high * ratio.value)
-        return WarmupPlan(Count(int(total.low * ratio.value), high), ratio, ratio.value)
+        return WarmupPlan(total.part(ratio.value, up=False), ratio, ratio.value)
     return None
 
 

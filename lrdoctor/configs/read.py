@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.json_tree import read_json
+from lrdoctor.configs.plain import SchemaMap, mapped_plan
 from lrdoctor.configs.python_tree import read_python
 from lrdoctor.configs.registry import PYTHON_SIGNS, SIGNS, recognise
 from lrdoctor.configs.shell_tree import read_shell
@@ -35,8 +36,10 @@ class NotAConfig(Exception):
     """The file is no training config we know; the message says why, as part of a sentence."""
 
 
-def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]:
+def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | None = None) -> list[Plan | Broken]:
     """What the config will do, usually one plan. NotAConfig where it is none.
+
+    With a `schema` its keys are those of the user's own trainer.
 
     A broken file counts as a config where its text has the signs of one.
     """
@@ -45,7 +48,7 @@ def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]
         raise NotAConfig(f"no config is known to end in {path.suffix or 'nothing'}")
     if len(data) > MAX_BYTES:
         raise NotAConfig(f"it has {len(data):,} bytes, more than any config")
-    if not (PYTHON_SIGNS if kind == "python" else SIGNS).search(data):
+    if schema is None and not (PYTHON_SIGNS if kind == "python" else SIGNS).search(data):
         raise NotAConfig("nothing in it speaks of a learning rate")
     try:
         text = data.decode("utf-8-sig")
@@ -59,8 +62,11 @@ def read_plans(path: Path, data: bytes, context: Context) -> list[Plan | Broken]
     context = context if context.load is not None else replace(context, load=load)
     plans: list[Plan | Broken] = []
     for document in documents:
-        framework = recognise(document)
-        plan = framework.plan(document, context) if framework is not None else None
+        framework = recognise(document) if schema is None else None
+        if schema is not None:
+            plan = mapped_plan(document, context, schema)
+        else:
+            plan = framework.plan(document, context) if framework is not None else None
         plans += [plan] if plan is not None else []
     if not plans:
         raise NotAConfig("it is no training config of a framework that is known here")

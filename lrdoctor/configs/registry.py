@@ -19,7 +19,7 @@ from lrdoctor.model.plan import Plan
 
 MODULES = (
     "axolotl", "llamafactory", "torchtune", "torchtitan", "megatron", "nemo", "llmfoundry", "fairseq", "detectron2",
-    "mmengine", "mmcv", "nanogpt", "hydra", "lightning", "ultralytics", "timm", "deepspeed", "transformers",
+    "mmengine", "mmcv", "nanogpt", "hydra", "lightning", "ultralytics", "timm", "deepspeed", "transformers", "plain",
 )  # fmt: skip
 SIGNS = re.compile(
     rb"(?<![a-zA-Z])lr(?![a-zA-Z])|learning_rate|learning-rate|lr_sched|lr0|BASE_LR|_BASE_|_base_|param_scheduler"

@@ -160,8 +160,7 @@ def _length(keys: Keys, updates: Count) -> tuple[Count, Setting[float] | None]:
     if steps is not None and steps.value > 0:
         return Count.exactly(steps.value), steps
     epochs = keys.number_or("num_train_epochs", 3.0)
-    low, high = epochs.value * updates.low, epochs.value * updates.high
-    return Count(math.ceil(low - 1e-9), high if math.isinf(high) else math.ceil(high - 1e-9)), epochs
+    return updates.part(max(0.0, epochs.value)), epochs
 
 
 def _warmup(keys: Keys, version: Release, total: Count, ignored: list[Ignored]) -> WarmupPlan | None:
@@ -171,7 +170,7 @@ def _warmup(keys: Keys, version: Release, total: Count, ignored: list[Ignored]) 
         ratio = None
     asked = steps if steps is not None and steps.value > 0 else None
     if ratio is not None and ratio.value > 0 and (asked is None or version.since(SHARES)):
-        return WarmupPlan(_share(total, ratio.value), ratio, ratio.value)
+        return WarmupPlan(total.part(ratio.value), ratio, ratio.value)
     if asked is None:
         return None
     if ratio is not None and ratio.value > 0:
@@ -180,12 +179,8 @@ def _warmup(keys: Keys, version: Release, total: Count, ignored: list[Ignored]) 
     if asked.value >= 1:
         return WarmupPlan(Count.exactly(float(int(asked.value))), asked)
     if version.since(SHARES):
-        return WarmupPlan(_share(total, asked.value), asked, asked.value)
+        return WarmupPlan(total.part(asked.value), asked, asked.value)
     return WarmupPlan(Count.exactly(0.0), asked)
-
-
-def _share(total: Count, share: float) -> Count:
-    return Count(math.ceil(total.low * share), total.high if math.isinf(total.high) else math.ceil(total.high * share))
 
 
 def _removed_ratio(ratio: Setting[float], version: Release) -> Ignored:

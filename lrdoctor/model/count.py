@@ -47,6 +47,10 @@ class Count:
         other = other if isinstance(other, Count) else Count.exactly(other)
         return Count(max(1.0, _ratio(self.low, other.high, up)), max(1.0, _ratio(self.high, other.low, up)))
 
+    def part(self, factor: float, *, up: bool = True) -> Count:
+        """`factor` times as much (a share below 1, or a number of epochs), rounded."""
+        return Count(_rounded(self.low * factor, up), _rounded(self.high * factor, up) if factor else 0.0)
+
     def at_most(self, limit: Count) -> Count:
         return Count(min(self.low, limit.low), min(self.high, limit.high))
 
@@ -73,9 +77,15 @@ def _product(a: float, b: float) -> float:
     return 0.0 if 0.0 in (a, b) else a * b
 
 
+def _rounded(value: float, up: bool) -> float:
+    if math.isinf(value):
+        return value
+    return float(math.ceil(value - 1e-9) if up else math.floor(value + 1e-9))
+
+
 def _ratio(a: float, b: float, up: bool) -> float:
     if math.isinf(b):
         return 0.0 if math.isfinite(a) else 1.0
-    if math.isinf(a):
+    if math.isinf(a) or b == 0:
         return math.inf
-    return float(math.ceil(a / b - 1e-9) if up else math.floor(a / b + 1e-9))
+    return _rounded(a / b, up)

@@ -210,3 +210,50 @@ def test_a_config_bigger_than_any_is_not_parsed(project, run):
     write(project, a_yaml=GOOD + "# " + "x" * 1_000_000)
     with pytest.raises(NothingReadableError, match="No training config"):
         run("a.yaml")
+
+
+PLAIN = """\
+lr: 1.0e-3
+optimizer: AdamW
+batch_size: 256
+total_steps: 20000
+warmup: {steps: 500, start_factor: 0.01}
+scheduler: {name: CosineAnnealingLR, T_max: 19500, eta_min: 1.0e-5}
+"""
+
+
+def test_a_schedule_of_ones_own_is_written_in_torchs_words(project, run):
+    write(project, lrdoctor_yaml=PLAIN)
+    (one,) = json.loads(run("lrdoctor.yaml", "--format", "json").stdout)["configs"]
+    assert (one["framework"], one["total_steps"], one["findings"]) == ("plain", 20000, [])
+    assert one["schedule"]["warmup"] == {"kind": "linear", "steps": 500, "start_factor": 0.01}
+    assert one["schedule"]["horizon_steps"] == 20000
+    write(project, lrdoctor_yaml=PLAIN.replace("19500", "39500"))
+    assert codes(run("lrdoctor.yaml", "--format", "json")) == [("LR303", None)]
+
+
+SCHEMA = """\
+[[tool.lrdoctor.schema]]
+match = "experiments/*.json"
+lr = "train.lr"
+batch-size = "train.batch"
+accumulation = "train.accum"
+total-steps = "train.steps"
+warmup-steps = "train.warmup"
+scheduler = "cosine"
+"""
+OWN = '{"train": {"lr": 1e-5, "batch": 32, "accum": 4, "steps": 5000, "warmup": 4000}}'
+
+
+def test_a_schema_maps_the_keys_of_a_trainer_of_ones_own(project, run):
+    write(project, **{"pyproject.toml": SCHEMA, "experiments__a.json": OWN})
+    (one,) = json.loads(run("experiments", "--world-size", "1", "--format", "json").stdout)["configs"]
+    assert (one["schedule"]["peak_lr"], one["batch_size"], one["total_steps"]) == (1e-5, 128, 5000)
+    (finding,) = one["findings"]
+    assert (finding["code"], finding["key"], finding["line"]) == ("LR502", "train.warmup", 1)
+
+
+def test_a_schema_with_a_name_that_is_none_is_refused(project, run):
+    write(project, **{"pyproject.toml": SCHEMA.replace("total-steps", "totalsteps"), "experiments__a.json": OWN})
+    with pytest.raises(SettingsError, match="totalsteps"):
+        run("experiments")

@@ -73,6 +73,8 @@ def _snippet(page: Printer, lines: Sequence[str], place: Place) -> None:
 
 
 def _summary(page: Printer, one: CheckedConfig, *, verbose: bool) -> None:
+    for problem in one.left_out:
+        page.line((f"{shown(one.path)}: ", "bold"), ("left out: ", "yellow"), problem)
     if one.plan is None:
         return
     question = open_questions(one)
@@ -84,8 +86,6 @@ def _summary(page: Printer, one: CheckedConfig, *, verbose: bool) -> None:
     if verbose:
         for name, value in one.plan.assumptions:
             page.line((f"{name}: ", "dim"), value, indent=2)
-    for problem in one.left_out:
-        page.line(("left out: ", "yellow"), problem, indent=2)
 
 
 def _where(place: Place) -> str:
