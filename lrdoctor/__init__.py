@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.callbacks.guarding import guard as guard
     from lrdoctor.engine.apart import Apart as Apart
     from lrdoctor.engine.apart import first_apart as first_apart
     from lrdoctor.engine.apart import worst_apart as worst_apart
@@ -18,11 +19,19 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.counts import counts_of as counts_of
     from lrdoctor.engine.counts import planned_ticks as planned_ticks
     from lrdoctor.engine.counts import steps_per_update as steps_per_update
+    from lrdoctor.engine.course import Contrast as Contrast
+    from lrdoctor.engine.course import Course as Course
+    from lrdoctor.engine.course import contrast as contrast
+    from lrdoctor.engine.course import course_of as course_of
+    from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.jumps import Jump as Jump
     from lrdoctor.engine.jumps import jump_window as jump_window
     from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
     from lrdoctor.engine.jumps import loss_jump as loss_jump
+    from lrdoctor.engine.models import fine_tunes as fine_tunes
+    from lrdoctor.engine.models import transformer_of as transformer_of
+    from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
@@ -49,16 +58,22 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Constant as Constant
     from lrdoctor.schedules import CosineAnnealingLR as CosineAnnealingLR
     from lrdoctor.schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
+    from lrdoctor.schedules import CyclicLR as CyclicLR
     from lrdoctor.schedules import ExponentialLR as ExponentialLR
+    from lrdoctor.schedules import InverseSqrt as InverseSqrt
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
+    from lrdoctor.schedules import RangeTest as RangeTest
+    from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
     from lrdoctor.schedules import Sequence as Sequence
     from lrdoctor.schedules import StepLR as StepLR
     from lrdoctor.schedules import Stepped as Stepped
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
+    from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
+
 
 __version__ = "0.1.0"
 
@@ -67,22 +82,28 @@ _HOME = {
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
+    "Contrast": "lrdoctor.engine.course",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
     "Counts": "lrdoctor.engine.counts",
+    "Course": "lrdoctor.engine.course",
     "Curve": "lrdoctor.model.trajectory",
+    "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
     "Identification": "lrdoctor.model.identification",
     "Jump": "lrdoctor.engine.jumps",
+    "InverseSqrt": "lrdoctor.schedules",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
     "PolynomialLR": "lrdoctor.schedules",
+    "RangeTest": "lrdoctor.schedules",
+    "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
@@ -94,14 +115,20 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
+    "WarmupStableDecay": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
     "audit": "lrdoctor.audit",
+    "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",
+    "course_of": "lrdoctor.engine.course",
+    "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
     "jump_window": "lrdoctor.engine.jumps",
     "largest_rise_elsewhere": "lrdoctor.engine.jumps",
     "loss_jump": "lrdoctor.engine.jumps",
     "planned_ticks": "lrdoctor.engine.counts",
     "read": "lrdoctor.readers",
+    "guard": "lrdoctor.callbacks.guarding",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "rule": "lrdoctor.engine.rule",
@@ -111,6 +138,8 @@ _HOME = {
     "steps_per_update": "lrdoctor.engine.counts",
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "transformer_of": "lrdoctor.engine.models",
+    "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
     "worst_apart": "lrdoctor.engine.apart",
 }

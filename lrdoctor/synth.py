@@ -19,12 +19,16 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import (
     Constant,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
+    InverseSqrt,
     MultiStepLR,
     OneCycleLR,
+    RangeTest,
     Sequence,
     Stepped,
     Unknown,
     Warmup,
+    WarmupStableDecay,
 )
 
 NOISE_SEED = 20
@@ -36,6 +40,7 @@ class Loss:
     """floor + fall * (1 + step / 100) ** -0.5 plus Gaussian noise; non-finite from step `breaks_at` on.
 
     `sawtooth` falls away over each epoch, as the running mean of a loss meter that is reset at the epoch's end does.
+    A new value is measured every `held` steps and logged until the next, as the mean of an epoch is.
     """
 
     floor: float = 2.0
@@ -43,6 +48,7 @@ class Loss:
     noise: float = 0.02
     sawtooth: float = 0.0
     breaks_at: int | None = None
+    held: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class RunSpec:
     log_every: int = 1
     first_step: int = 0
     log_lr: bool = True
+    further_groups: tuple[Schedule, ...] = ()
     loss: Loss | None = field(default_factory=Loss)
     spikes: tuple[Spike, ...] = ()
     resume_at: tuple[int, ...] = ()
@@ -108,8 +115,11 @@ class RunSpec:
             axes["epoch"] = floats(steps // self.steps_per_epoch)
         session = ints(np.searchsorted(self.resume_at, steps, side="right")) if self.resume_at else None
         values = {}
-        if self.log_lr:
+        if self.log_lr and not self.further_groups:
             values["train/lr"] = self.schedule.lr_at(steps)
+        elif self.log_lr:
+            for index, group in enumerate((self.schedule, *self.further_groups)):
+                values[f"train/lr/pg{index}"] = group.lr_at(steps)
         if self.loss is not None:
             values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
         lines = ints(np.arange(2, len(steps) + 2))
@@ -128,6 +138,7 @@ def run(
     log_every: int = 1,
     first_step: int = 0,
     log_lr: bool = True,
+    further_groups: tuple[Schedule, ...] = (),
     loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
     resume_at: tuple[int, ...] = (),
@@ -142,7 +153,8 @@ def run(
     """A run of `steps` optimizer updates under `schedule`, nothing computed yet.
 
     `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
-    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new
+    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out; `further_groups` are the schedules of the
+    parameter groups after the first, over updates. `resume_at` are the steps at which a new
     session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
     length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
     `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
@@ -159,6 +171,7 @@ def run(
         log_every=log_every,
         first_step=first_step,
         log_lr=log_lr,
+        further_groups=further_groups,
         loss=loss,
         spikes=spikes,
         resume_at=resume_at,
@@ -178,7 +191,8 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
         values[(steps >= spike.at) & (steps < spike.at + spike.lasts)] += spike.height
     if loss.breaks_at is not None:
         values[steps >= loss.breaks_at] = np.nan
-    return values
+    _, first = np.unique(steps // loss.held, return_inverse=True)
+    return values if loss.held == 1 else values[np.unique(first, return_index=True)[1]][first]
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
@@ -203,9 +217,12 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     if state is not None and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
+    further: tuple[dict[str, Scalar], ...] = tuple(
+        {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
+    )
     counted = saved.step - saved.lost
     step = counted if name in _STATEFUL and counted else None
-    return OptimizerState(name, (group,), step, state_size=2 if counted else 0, param_count=2)
+    return OptimizerState(name, (group, *further), step, state_size=2 if counted else 0, param_count=2)
 
 
 def _plain(value: object) -> Scalar:
@@ -221,6 +238,9 @@ def _state(schedule: Schedule, step: float) -> SchedulerState | None:
         return _state(schedule.parts[len(begun) - 1], step - begun[-1])
     if isinstance(schedule, Constant | Unknown):
         return None
+    if isinstance(schedule, InverseSqrt | WarmupStableDecay | RangeTest):  # torch has no class: a function of the step
+        lr = (float(schedule.lr_at([step])[0]),)
+        return SchedulerState("LambdaLR", step, int(step) + 1, lr, (schedule.peak_lr,), {})
     if isinstance(schedule, Warmup):
         return _sequential(schedule, step)
     return SchedulerState(
@@ -228,9 +248,19 @@ def _state(schedule: Schedule, step: float) -> SchedulerState | None:
         last_epoch=step,
         step_count=0 if isinstance(schedule, CosineAnnealingWarmRestarts) else int(step) + 1,
         last_lr=(float(schedule.lr_at([step])[0]),),
-        base_lrs=(schedule.initial_lr if isinstance(schedule, OneCycleLR) else schedule.peak_lr,),
+        base_lrs=(_base_lr(schedule),),
         params=_params(schedule),
     )
+
+
+def _base_lr(schedule: Schedule) -> float:
+    match schedule:
+        case OneCycleLR():
+            return schedule.initial_lr
+        case CyclicLR():
+            return schedule.base_lr
+        case _:
+            return schedule.peak_lr
 
 
 def _params(schedule: Schedule) -> dict[str, Scalar | tuple[float, ...]]:

@@ -32,6 +32,7 @@ resumed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -92,6 +93,7 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
+    loss = _as_measured(loss)
     stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
     if not marks or len(loss) < FEWEST_POINTS:
@@ -100,9 +102,15 @@ def loss_spike_at_milestone(
     usual = largest_rise_elsewhere(trajectory, loss, marks, width)
     for mark in marks:
         jump = loss_jump(loss, mark, width)
-        if jump is None or not jump.rise > max(noise * jump.scatter, rise * abs(jump.before), OUTSTANDING * usual):
+        if jump is None or not jump.rise > max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual):
             continue
         yield _finding(trajectory, stepwise[-1], jump, usual, width)
+
+
+def _as_measured(loss: LossCurve) -> LossCurve:
+    """A value that stands unchanged over many steps was measured once: the mean of an epoch, logged at every update."""
+    new = np.concatenate([[True], np.diff(loss.values) != 0.0])
+    return replace(loss, steps=loss.steps[new], values=loss.values[new], segment=loss.segment[new])
 
 
 def _fits(identification: Identification) -> tuple[Fit, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.trajectory import LossCurve, Trajectory
 
 FEWEST_POINTS = 3
 """Points on each side, where the loss was logged once an epoch (chosen by us)."""
+_NEIGHBOURS = 20  # points on each side that tell how much the loss scatters (chosen by us)
 _CONTROLS = 60  # other places of the run that are looked at for comparison
 
 
@@ -23,6 +26,16 @@ class Jump:
     after: float
     later: float
     scatter: float
+    points: int
+
+    @property
+    def doubt(self) -> float:
+        """The scatter of one point, or the standard error of the rise where that is larger, for want of points.
+
+        Of Gaussian noise sigma is the median absolute deviation / 0.6745, and the standard error of the median of n
+        points 1.2533 sigma / sqrt(n).
+        """
+        return self.scatter * max(1.0, 1.2533 / 0.6745 * math.sqrt(2.0 / self.points))
 
     @property
     def rise(self) -> float:
@@ -51,9 +64,19 @@ def loss_jump(loss: LossCurve, step: float, width: float) -> Jump | None:
     if min(len(before), len(after)) < FEWEST_POINTS:
         return None
     middle = float(np.median(before))
-    scatter = float(np.median(np.abs(before - middle)))
+    scatter = max(float(np.median(np.abs(before - middle))), _scatter_around(steps, values, step))
     end = float(np.median(later)) if len(later) else float("nan")
-    return Jump(step, middle, float(np.median(after)), end, scatter)
+    return Jump(step, middle, float(np.median(after)), end, scatter, min(len(before), len(after)))
+
+
+def _scatter_around(steps: FloatArray, values: FloatArray, step: float) -> float:
+    """The median absolute deviation of the loss near `step`, from neighbours' differences: a trend is no scatter.
+
+    Three points before a milestone can agree by accident.
+    """
+    at = int(np.searchsorted(steps, step))
+    near = np.abs(np.diff(values[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS]))
+    return float(np.median(near)) / math.sqrt(2.0) if len(near) else 0.0
 
 
 def largest_rise_elsewhere(trajectory: Trajectory, loss: LossCurve, marks: Sequence[float], width: float) -> float:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lrdoctor.model.identification import Fit
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import ExponentialLR, MultiStepLR, Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules import (
+    CyclicLR,
+    ExponentialLR,
+    InverseSqrt,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    Sequence,
+    Stepped,
+    Unknown,
+    Warmup,
+)
 
 _RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
-_LENGTHS = (*_HORIZONS, "T_0", "step_size")
+_LENGTHS = (*_HORIZONS, "T_0", "step_size", "num_stable_steps", "num_decay_steps", "num_iter")
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
@@ -54,6 +65,13 @@ def stretched(schedule: Schedule, factor: float) -> Schedule:
         return replace(schedule, gamma=schedule.gamma ** (1.0 / factor))
     if isinstance(schedule, MultiStepLR):
         return replace(schedule, milestones=tuple(_whole(mark, factor) for mark in schedule.milestones))
+    if isinstance(schedule, ReduceLROnPlateau):
+        return replace(schedule, cuts=tuple(cut * factor for cut in schedule.cuts))
+    if isinstance(schedule, CyclicLR):
+        down = None if schedule.step_size_down is None else schedule.step_size_down * factor
+        return replace(schedule, step_size_up=schedule.step_size_up * factor, step_size_down=down)
+    if isinstance(schedule, InverseSqrt):
+        return replace(schedule, timescale=schedule.timescale * factor)
     lengths = {name: _whole(getattr(schedule, name), factor) for name in _LENGTHS if hasattr(schedule, name)}
     return _replaced(schedule, lengths)
 
@@ -65,3 +83,23 @@ def _whole(ticks: float, factor: float) -> int:
 def _replaced(schedule: Any, changes: dict[str, Any]) -> Schedule:
     changed: Schedule = replace(schedule, **changes)
     return changed
+
+
+def with_main(whole: Schedule, main: Schedule) -> Schedule:
+    """`whole` with `main` in place of its main schedule: the warmup in front and the clock stay."""
+    if isinstance(whole, Warmup):
+        return replace(whole, main=with_main(whole.main, main))
+    if isinstance(whole, Stepped):
+        return replace(whole, schedule=with_main(whole.schedule, main))
+    return main
+
+
+def over_run(before: tuple[Fit, ...], first_step: float, last: Schedule) -> Schedule:
+    """The readings in force earlier and then, from `first_step` on, `last`; all of them over the run's steps."""
+    if not before:
+        return last
+    starts = (0.0, *(fit.first_step for fit in before[1:]), first_step)
+    parts = [*(fit.whole for fit in before), last]
+    return Sequence(
+        tuple(Stepped(part, first_update=-start) for part, start in zip(parts, starts, strict=True)), starts[1:]
+    )

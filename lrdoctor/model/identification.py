@@ -9,7 +9,7 @@ from lrdoctor.model.schedule import Schedule, Unit
 
 @dataclass(frozen=True, slots=True)
 class WarmupShape:
-    """The ramp in front of a schedule: `steps` ticks from `start_factor` x peak. `kind`: "linear" or "constant"."""
+    """The ramp in front of a schedule: `steps` ticks from `start_factor` x peak. `kind`: see `schedules.ramps`."""
 
     kind: str
     steps: float

@@ -1,22 +1,25 @@
-"""The zip container of a checkpoint, read from a memory map: only what is asked for leaves the disk."""
+"""The zip container of a checkpoint, read through a window: only what is asked for leaves the disk."""
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 from lrdoctor.errors import ReadError
+from lrdoctor.readers.storage import Window
 
 MAX_MEMBER_BYTES = 512 << 20  # a real data.pkl has kilobytes to a few megabytes
 MAX_MEMBERS = 2_000_000
+MAX_DIRECTORY_BYTES = 512 << 20
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
 _STORED, _DEFLATED = 0, 8
+_PADDING = 128
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 
 
@@ -35,7 +38,7 @@ class Member:
 class Archive:
     """The members by name. Raises `ReadError` where the directory at the end is missing or malformed."""
 
-    def __init__(self, data: mmap.mmap, where: str) -> None:
+    def __init__(self, data: Window, where: str) -> None:
         self.data = data
         self.where = where
         try:
@@ -59,12 +62,16 @@ class Archive:
     def start_of(self, member: Member) -> int:
         """Where the member's data starts; its local header has lengths of its own."""
         try:
-            fields = _LOCAL.unpack_from(self.data, member.header)
+            fields = _unpacked_at(_LOCAL, self.data, member.header)
         except struct.error as error:
             raise self._broken(f"{member.name} lies outside the file") from error
         if fields[0] != b"PK\x03\x04":
             raise self._broken(f"{member.name} is not where the directory says")
         return int(member.header + _LOCAL.size + fields[9] + fields[10])
+
+    def span_of(self, member: Member) -> tuple[int, int]:
+        """From its local header to the end of its data, or a little more: torch pads by less than 128 bytes."""
+        return member.header, member.header + _LOCAL.size + len(member.name) + _PADDING + member.packed
 
     def _unpacked(self, member: Member, packed: bytes, limit: int) -> bytes:
         if member.method != _DEFLATED:
@@ -81,41 +88,48 @@ class Archive:
         return ReadError("The archive cannot be read.", where=self.where, why=why)
 
 
-def _directory(data: mmap.mmap) -> dict[str, Member]:
-    count, position = _end_record(data)
-    if count > MAX_MEMBERS:
+def _directory(data: Window) -> dict[str, Member]:
+    count, start, stop = _end_record(data)
+    if count > MAX_MEMBERS or stop - start > MAX_DIRECTORY_BYTES:
         raise ValueError("too many members")
     members = {}
+    entries, position = data[start:stop], 0
     for _ in range(count):
-        fields = _CENTRAL.unpack_from(data, position)
+        fields = _CENTRAL.unpack_from(entries, position)
         if fields[0] != b"PK\x01\x02":
             raise ValueError("not a directory entry")
         _, _, _, flags, method, _, _, _, packed, size, name_length, extra_length, comment_length, *_, header = fields
         position += _CENTRAL.size
-        name = data[position : position + name_length].decode("utf-8", "replace")
+        name = entries[position : position + name_length].decode("utf-8", "replace")
         position += name_length
         if _FULL32 in (packed, size, header):
-            packed, size, header = _wide(data[position : position + extra_length], packed, size, header)
+            packed, size, header = _wide(entries[position : position + extra_length], packed, size, header)
         position += extra_length + comment_length
         members[name] = Member(name, method, flags, packed, size, header)
     return members
 
 
-def _end_record(data: mmap.mmap) -> tuple[int, int]:
-    """How many members there are and where the directory starts."""
-    place = data.rfind(b"PK\x05\x06", max(0, len(data) - _END.size - _FULL16))
-    if place < 0:
+def _end_record(data: Window) -> tuple[int, int, int]:
+    """How many members there are, and from where to where the directory goes."""
+    tail = max(0, len(data) - _LOCATOR64.size - _END.size - _FULL16)
+    place = data[tail:].rfind(b"PK\x05\x06") + tail
+    if place < tail:
         raise ValueError("no end record")
-    *_, count, _, start, _ = _END.unpack_from(data, place)
+    *_, count, size, start, _ = _unpacked_at(_END, data, place)
     if count != _FULL16 and start != _FULL32:
-        return count, start
-    mark, _, place64, _ = _LOCATOR64.unpack_from(data, place - _LOCATOR64.size)
+        return count, start, start + size
+    mark, _, place64, _ = _unpacked_at(_LOCATOR64, data, place - _LOCATOR64.size)
     if mark != b"PK\x06\x07":
-        return count, start
-    mark, *_, count, _, start = _END64.unpack_from(data, place64)
+        return count, start, start + size
+    mark, *_, count, size, start = _unpacked_at(_END64, data, place64)
     if mark != b"PK\x06\x06":
         raise ValueError("not an end record")
-    return count, start
+    return count, start, start + size
+
+
+def _unpacked_at(layout: struct.Struct, data: Window, place: int) -> tuple[Any, ...]:
+    """`struct.error` where the bytes are not there."""
+    return layout.unpack(data[max(place, 0) : max(place, 0) + layout.size])
 
 
 def _wide(extra: bytes, packed: int, size: int, header: int) -> tuple[int, int, int]:
@@ -133,10 +147,10 @@ def _wide(extra: bytes, packed: int, size: int, header: int) -> tuple[int, int, 
     return packed, size, header
 
 
-def first_member(data: mmap.mmap) -> tuple[str, int] | None:
+def first_member(data: Window) -> tuple[str, int] | None:
     """Name of the archive's first member and where its data starts, if it is stored unpacked: needs no directory."""
     try:
-        fields = _LOCAL.unpack_from(data, 0)
+        fields = _unpacked_at(_LOCAL, data, 0)
     except struct.error:
         return None
     if fields[0] != b"PK\x03\x04" or fields[3] != _STORED or fields[2] & 1:

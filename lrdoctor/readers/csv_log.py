@@ -11,7 +11,9 @@ from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
 from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.parts import split
 from lrdoctor.readers.rows import Rows, is_axis
+from lrdoctor.readers.tracker_columns import names_of, runs_of
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
@@ -62,15 +64,30 @@ def _are_numbers(rows: Sequence[Sequence[str]]) -> bool:
 
 def read(path: str) -> Iterator[Series | Note]:
     """A series per column, or per element of a column of lists (`lr[0]`). `ReadError` where there is no header."""
-    absent = absent_data(path)
+    absent = absent_data(split(path)[0])
     if absent is not None:
         yield absent
         return
-    with text_stream(path) as stream:
-        table = _Table(path)
+    file, run = split(path)
+    with text_stream(file) as stream:
+        table = _Table(path, run)
         table.fill(stream)
     yield from table.rows.series()
     yield from table.notes()
+
+
+def runs_in(path: str) -> list[str]:
+    """The runs side by side in a table exported from a tracker; empty where there is one."""
+    with text_stream(path) as stream:
+        header = _Source(stream).header()
+    if header is None:
+        return []
+    try:
+        names = next(csv.reader([header], delimiter=_delimiter(header), skipinitialspace=True), [])
+    except csv.Error:
+        return []
+    found = runs_of([name.strip() for name in names])
+    return found if len(found) > 1 else []
 
 
 @dataclass(slots=True)
@@ -92,8 +109,9 @@ class _Column:
 class _Table:
     """Fills `rows`, and counts what did not fit for one note each."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, run: str | None = None) -> None:
         self.path = path
+        self.run = run
         self.rows = Rows(path, KIND)
         self.columns: list[_Column] = []
         self.every_column: list[_Column] = []
@@ -101,7 +119,8 @@ class _Table:
         self.ragged: list[int] = []
         self.dropped: list[int] = []
         self.cut: int | None = None
-        self.ended = True
+        self.halved: int | None = None
+        self.last_cell = ""
 
     def fill(self, stream: TextIO) -> None:
         source = _Source(stream)
@@ -123,16 +142,25 @@ class _Table:
         while True:
             try:
                 for cells in reader:
+                    if not source.ended:
+                        self._spare_half_a_number(cells, source.number)
                     self._row(cells, source.number)
+                    self.last_cell = cells[-1] if cells else ""
                 return
             except csv.Error:  # a cell without end; the reader goes on with the next line
                 self.dropped.append(source.number)
+
+    def _spare_half_a_number(self, cells: list[str], line: int) -> None:
+        """A file cut off inside a number has no line feed behind it: a cell shorter than the one above is suspect."""
+        if len(cells) == len(self.columns) and is_number(cells[-1]) and len(cells[-1]) < len(self.last_cell):
+            cells[-1] = ""
+            self.halved = line
 
     def _name_columns(self, cells: Sequence[str]) -> None:
         if len(cells) > _MAX_COLUMNS:
             raise ReadError("The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns")
         known = {column.name: column for column in self.every_column}
-        self.columns = [known.get(name) or _Column(name) for name in _distinct(cells)]
+        self.columns = [known.get(name) or _Column(name) for name in names_of(_distinct(cells), self.path, self.run)]
         self.every_column += [column for column in self.columns if column.name not in known]
 
     def _row(self, cells: list[str], line: int) -> None:
@@ -209,6 +237,9 @@ class _Table:
         if self.dropped:
             message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
             yield Note(self.path, message, f"line {self.dropped[0]}")
+        if self.halved is not None:
+            message = "the last line has no end: its last number may be cut and was not read"
+            yield Note(self.path, message, f"line {self.halved}")
         if self.cut is not None:
             yield Note(self.path, "truncated: the last row is incomplete and was not read", f"line {self.cut}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
@@ -13,6 +12,7 @@ from lrdoctor.readers import json_tables
 from lrdoctor.readers.flat import numbers_in
 from lrdoctor.readers.opening import Line, absent_data, decoded, is_text, lines, text_stream
 from lrdoctor.readers.rows import Rows, is_axis, is_clock
+from lrdoctor.readers.storage import size_of
 from lrdoctor.reconstruct.names import is_eval, lr_name, role_of
 
 KIND = "json"
@@ -67,7 +67,7 @@ def _is_row(record: Mapping[str, object]) -> bool:
 
 def _holds_a_table(path: str) -> bool:
     try:
-        if Path(path).stat().st_size > _SNIFFED_DOCUMENT_BYTES:
+        if size_of(path) > _SNIFFED_DOCUMENT_BYTES:
             return True
         return any(True for _ in json_tables.tables(_document(path)))
     except (OSError, ReadError):
@@ -136,7 +136,7 @@ def _why_empty(broken: list[Line]) -> str:
 
 
 def _document(path: str) -> object:
-    size = Path(path).stat().st_size
+    size = size_of(path)
     if size > MAX_DOCUMENT_BYTES:
         raise ReadError("The JSON document is too large.", where=path, why=f"{size:,} bytes")
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TextIO
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
+from lrdoctor.readers.storage import head_of, open_binary
 
 HEAD_BYTES = 4096
 LFS_MAGIC = b"version https://git-lfs.github.com/spec"
@@ -36,8 +37,7 @@ class Line:
 
 def read_head(path: str) -> bytes:
     """The first bytes of a file: enough to recognise what it is."""
-    with Path(path).open("rb") as stream:
-        return stream.read(HEAD_BYTES)
+    return head_of(path, HEAD_BYTES)
 
 
 def absent_data(path: str) -> Note | None:
@@ -72,7 +72,8 @@ def _encoding(head: bytes) -> str:
 @contextmanager
 def text_stream(path: str) -> Iterator[TextIO]:
     """The file as text, line ends untouched, undecodable bytes replaced."""
-    with Path(path).open(encoding=_encoding(read_head(path)), errors="replace", newline="\n") as stream:
+    encoding = _encoding(read_head(path))
+    with open_binary(path) as raw, TextIOWrapper(raw, encoding=encoding, errors="replace", newline="\n") as stream:
         yield stream
 
 

@@ -21,6 +21,8 @@ _AXIS_NAMES = frozenset(
         "consumed samples", "consumed_samples", "samples", "micro_step",
     }
 )  # fmt: skip
+# fairseq puts the name of the split in front of every number at the end of an epoch.
+_SAME_COUNTER = {"train_num_updates": "num_updates", "valid_num_updates": "num_updates"}
 _CLOCK_NAMES = frozenset({"_timestamp", "wall_time", "walltime", "timestamp", "wall time", "time/timestamp"})
 _EARLIEST_CLOCK = 1e8  # seconds since 1970: smaller numbers in a column named like a clock are not wall time
 MAX_TAGS = 20_000
@@ -86,8 +88,9 @@ class Rows:
         if len(self._columns) + len(self._axes) >= MAX_TAGS:
             self.refused_tags += 1
             return None
-        home = self._axes if is_axis(tag) else self._columns
-        return home.setdefault(tag, _Column())
+        name = _SAME_COUNTER.get(tag, tag)
+        home = self._axes if is_axis(name) else self._columns
+        return home.setdefault(name, _Column())
 
     def series(self) -> Iterator[Series | Note]:
         """A series per tag, then a note where there were more tags than any log has."""

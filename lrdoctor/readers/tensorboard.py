@@ -23,6 +23,7 @@ from lrdoctor.readers.event_walk import Event, WireError, walk
 from lrdoctor.readers.hparams_plugin import hints_of
 from lrdoctor.readers.opening import absent_data
 from lrdoctor.readers.rows import MAX_TAGS
+from lrdoctor.readers.storage import local_copy
 from lrdoctor.readers.tfrecord import FOOTER_BYTES, HEADER_BYTES, Batch, Frames, length_in
 
 KIND = "tensorboard"
@@ -55,7 +56,11 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
 
 def _scan(path: str, found: _Found) -> Frames:
     try:
-        with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            local_copy(path) as file,
+            file.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             frames = Frames(data, len(data))
             _take_all(data, frames, found)
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Hint, Note, Series
@@ -17,6 +16,7 @@ from lrdoctor.readers.opening import absent_data
 from lrdoctor.readers.protowire import BYTES, Field, WireError, fields, signed, text
 from lrdoctor.readers.rows import Rows
 from lrdoctor.readers.setting_names import hints_from
+from lrdoctor.readers.storage import open_binary
 from lrdoctor.readers.wandb_blocks import MAGIC, Records
 
 KIND = "wandb"
@@ -39,7 +39,7 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         yield absent
         return
     found = _Found(path)
-    with Path(path).open("rb") as stream:
+    with open_binary(path) as stream:
         records = Records(stream)
         for at, record in records:
             found.take(at, record)

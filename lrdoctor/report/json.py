@@ -10,7 +10,7 @@ from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
-from lrdoctor.model.trajectory import GroupTrajectory, Segment, StepUnit, Trajectory
+from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.strict import strict
@@ -65,9 +65,14 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
         "counterfactual": _counterfactual(diagnosis.counterfactual),
         "left_out": list(diagnosis.left_out),
+        "choices": [_choice(choice) for choice in trajectory.choices],
     }
     plain, notes = strict(fields)
     return {**plain, "notes": notes}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {"what": choice.what, "chosen": choice.chosen, "why": choice.why, "rejected": list(choice.rejected)}
 
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:

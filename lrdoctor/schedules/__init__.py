@@ -2,11 +2,16 @@
 
 from lrdoctor.schedules.constant import Constant
 from lrdoctor.schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from lrdoctor.schedules.cyclic import CyclicLR
 from lrdoctor.schedules.exponential import ExponentialLR
+from lrdoctor.schedules.inverse_sqrt import InverseSqrt
 from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
 from lrdoctor.schedules.linear import LinearLR
 from lrdoctor.schedules.onecycle import OneCycleLR
+from lrdoctor.schedules.plateau import ReduceLROnPlateau
 from lrdoctor.schedules.polynomial import PolynomialLR
+from lrdoctor.schedules.range_test import RangeTest
+from lrdoctor.schedules.stable_decay import WarmupStableDecay
 from lrdoctor.schedules.stepwise import MultiStepLR, StepLR
 from lrdoctor.schedules.unknown import Unknown
 
@@ -14,14 +19,19 @@ __all__ = [
     "Constant",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
+    "InverseSqrt",
     "LinearLR",
     "MultiStepLR",
     "OneCycleLR",
     "PolynomialLR",
+    "RangeTest",
+    "ReduceLROnPlateau",
     "Sequence",
     "StepLR",
     "Stepped",
     "Unknown",
     "Warmup",
+    "WarmupStableDecay",
 ]

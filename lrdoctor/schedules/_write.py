@@ -19,3 +19,8 @@ def call(name: str, optimizer: str, params: dict[str, object]) -> str:
     """`torch.optim.lr_scheduler.NAME(optimizer, key=value, ...)`."""
     arguments = ", ".join([optimizer, *(f"{key}={literal(value)}" for key, value in params.items())])
     return f"torch.optim.lr_scheduler.{name}({arguments})"
+
+
+def lambda_call(optimizer: str, factor: str) -> str:
+    """`torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: FACTOR)`, where torch has no class of its own."""
+    return f"torch.optim.lr_scheduler.LambdaLR({optimizer}, lambda t: {factor})"

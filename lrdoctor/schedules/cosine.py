@@ -11,20 +11,22 @@ import numpy.typing as npt
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules._check import require
-from lrdoctor.schedules._write import call
+from lrdoctor.schedules._write import call, lambda_call, number
 
 
 @dataclass(frozen=True, slots=True)
 class CosineAnnealingLR(Schedule):
     """lr(t) = eta_min + (lr - eta_min) * (1 + cos(pi * t / T_max)) / 2, past T_max too (it climbs back, like torch's).
 
-    `clamped` holds it at eta_min after T_max instead, as many trainers' own versions do.
+    `clamped` holds it at eta_min after T_max instead, as many trainers' own versions do. `k_decay` is timm's exponent
+    of t / T_max, 1 for everyone else.
     """
 
     lr: float
     T_max: int
     eta_min: float = 0.0
     clamped: bool = False
+    k_decay: float = 1.0
     family: ClassVar[str] = "CosineAnnealingLR"
 
     def __post_init__(self) -> None:
@@ -34,6 +36,8 @@ class CosineAnnealingLR(Schedule):
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64)) / self.T_max
         if self.clamped:
             t = np.clip(t, 0.0, 1.0)
+        if self.k_decay != 1.0:
+            t = np.maximum(t, 0.0) ** self.k_decay
         return self.eta_min + (self.lr - self.eta_min) * 0.5 * (1.0 + np.cos(np.pi * t))
 
     @property
@@ -45,9 +49,14 @@ class CosineAnnealingLR(Schedule):
         return self.T_max
 
     def params(self) -> dict[str, object]:
-        return {"T_max": self.T_max, "eta_min": self.eta_min}
+        own = {} if self.k_decay == 1.0 else {"k_decay": self.k_decay}
+        return {"T_max": self.T_max, "eta_min": self.eta_min, **own}
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
+        if self.k_decay != 1.0:
+            low, part = self.eta_min / self.lr, f"(t / {number(self.T_max)}) ** {number(self.k_decay)}"
+            fall = f"(1 + math.cos(math.pi * {part})) / 2"
+            return lambda_call(optimizer, f"{number(low)} + {number(1.0 - low)} * {fall}")
         return call("CosineAnnealingLR", optimizer, self.params())
 
 

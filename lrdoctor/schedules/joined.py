@@ -13,11 +13,12 @@ from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.schedules._check import require
 from lrdoctor.schedules._write import number
+from lrdoctor.schedules.ramps import check_ramp, ramp, ramp_code
 
 
 @dataclass(frozen=True, slots=True)
 class Warmup(Schedule):
-    """A ramp of `steps` ticks from start_factor x peak ("linear") or a flat stretch at it ("constant"), then `main`.
+    """A ramp of `steps` ticks from start_factor x peak, of one of the shapes of `ramps.KINDS`, then `main`.
 
     The main schedule starts its own count at the end of the ramp: lr(t) = main(t - steps) for t >= steps. The ramp aims
     at main(0), as SequentialLR([LinearLR, main], milestones=[steps]) does.
@@ -29,8 +30,7 @@ class Warmup(Schedule):
     kind: str = "linear"
 
     def __post_init__(self) -> None:
-        require(self.steps > 0, "Warmup needs steps > 0", self.steps)
-        require(self.kind in ("linear", "constant"), "Warmup is 'linear' or 'constant'", self.kind)
+        check_ramp(self.kind, self.steps, self.start_factor)
 
     @property
     def family(self) -> str:  # type: ignore[override]  # the main schedule's family, which is only known per instance
@@ -39,9 +39,8 @@ class Warmup(Schedule):
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
         top = float(self.main.lr_at([0.0])[0])
-        part = np.clip(t / self.steps, 0.0, 1.0) if self.kind == "linear" else np.zeros_like(t)
-        ramp = top * (self.start_factor + (1.0 - self.start_factor) * part)
-        return np.where(t < self.steps, ramp, self.main.lr_at(np.maximum(t - self.steps, 0.0)))
+        rise = top * ramp(self.kind, t, self.steps, self.start_factor)
+        return np.where(t < self.steps, rise, self.main.lr_at(np.maximum(t - self.steps, 0.0)))
 
     @property
     def peak_lr(self) -> float:
@@ -55,12 +54,8 @@ class Warmup(Schedule):
         return self.main.params()
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
-        factor = max(self.start_factor, 1e-8)  # torch refuses a start_factor of 0
-        if self.kind == "linear":
-            ramp = f"LinearLR({optimizer}, start_factor={number(factor)}, total_iters={number(self.steps)})"
-        else:
-            ramp = f"ConstantLR({optimizer}, factor={number(factor)}, total_iters={number(self.steps)})"
-        parts = f"torch.optim.lr_scheduler.{ramp}", self.main.torch_code(optimizer)
+        rise = ramp_code(self.kind, optimizer, self.steps, self.start_factor)
+        parts = rise, self.main.torch_code(optimizer)
         return _sequential_code(optimizer, parts, (self.steps,))
 
 

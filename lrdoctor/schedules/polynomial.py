@@ -1,4 +1,4 @@
-"""Polynomial decay to zero."""
+"""Polynomial decay."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy.typing as npt
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules._check import require
-from lrdoctor.schedules._write import call
+from lrdoctor.schedules._write import call, lambda_call, number
 
 
 @dataclass(frozen=True, slots=True)
 class PolynomialLR(Schedule):
-    """lr(t) = lr * (1 - min(t, total_iters) / total_iters) ** power."""
+    """lr(t) = eta_min + (lr - eta_min) * (1 - min(t, total_iters) / total_iters) ** power.
+
+    torch's has no eta_min; Transformers ("lr_end"), mmengine and timm have one.
+    """
 
     lr: float
     total_iters: int
     power: float
+    eta_min: float = 0.0
     family: ClassVar[str] = "PolynomialLR"
 
     def __post_init__(self) -> None:
@@ -28,7 +32,7 @@ class PolynomialLR(Schedule):
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.clip(np.atleast_1d(np.asarray(steps, dtype=np.float64)) / self.total_iters, 0.0, 1.0)
-        return self.lr * (1.0 - t) ** self.power
+        return self.eta_min + (self.lr - self.eta_min) * (1.0 - t) ** self.power
 
     @property
     def peak_lr(self) -> float:
@@ -39,7 +43,11 @@ class PolynomialLR(Schedule):
         return self.total_iters
 
     def params(self) -> dict[str, object]:
-        return {"total_iters": self.total_iters, "power": self.power}
+        floor = {"eta_min": self.eta_min} if self.eta_min else {}
+        return {"total_iters": self.total_iters, "power": self.power, **floor}
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
+        if self.eta_min:
+            low, left = self.eta_min / self.lr, f"max(1 - t / {number(self.total_iters)}, 0) ** {number(self.power)}"
+            return lambda_call(optimizer, f"{number(low)} + {number(1.0 - low)} * {left}")
         return call("PolynomialLR", optimizer, self.params())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
 from lrdoctor.schedules.unknown import Unknown
 
-_RATES = ("lr", "max_lr", "eta_min")
+_RATES = ("lr", "max_lr", "eta_min", "base_lr", "min_lr", "start_lr", "end_lr")
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
@@ -22,7 +22,8 @@ def scaled(schedule: Schedule, factor: float) -> Schedule:
         return replace(schedule, parts=tuple(scaled(part, factor) for part in schedule.parts))
     if isinstance(schedule, Unknown):
         return replace(schedule, lrs=tuple(lr * factor for lr in schedule.lrs))
-    return _replaced(schedule, {name: getattr(schedule, name) * factor for name in _RATES if hasattr(schedule, name)})
+    own = {one.name for one in fields(schedule)}  # type: ignore[arg-type]  # every family is a dataclass
+    return _replaced(schedule, {name: getattr(schedule, name) * factor for name in _RATES if name in own})
 
 
 def _replaced(schedule: Any, changes: dict[str, float]) -> Schedule:

@@ -11,15 +11,19 @@ from lrdoctor.schedules import (
     Constant,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
     PolynomialLR,
+    RangeTest,
+    ReduceLROnPlateau,
     Sequence,
     StepLR,
     Stepped,
     Warmup,
+    WarmupStableDecay,
 )
 from lrdoctor.simulate.device import import_torch
 
@@ -44,6 +48,10 @@ def base_lr(schedule: Schedule) -> float:
             return base_lr(parts[0])
         case OneCycleLR():
             return schedule.initial_lr
+        case CyclicLR():
+            return schedule.base_lr
+        case RangeTest(step_mode="exp"):
+            return schedule.start_lr
         case _:
             return schedule.peak_lr
 
@@ -68,9 +76,9 @@ def build_lambda(schedule: Schedule, optimizer: Optimizer) -> LRScheduler:
 
 
 def cycles_momentum(schedule: Schedule) -> bool:
-    """Whether torch's scheduler of this schedule moves the momentum too: a OneCycleLR anywhere inside."""
+    """Whether torch's scheduler of this schedule moves the momentum too: a OneCycleLR or CyclicLR anywhere inside."""
     match schedule:
-        case OneCycleLR():
+        case OneCycleLR() | CyclicLR():
             return True
         case Warmup(main=inner) | Stepped(schedule=inner):
             return cycles_momentum(inner)
@@ -91,6 +99,8 @@ def _build(schedule: Schedule, optimizer: Optimizer) -> Any:
     pieces = _pieces(schedule, optimizer)
     if len(pieces) == 1:
         return pieces[0].scheduler
+    if any(isinstance(piece.scheduler, _ToldWhenToCut) for piece in pieces):
+        raise NoTorchClassError("a SequentialLR takes no ReduceLROnPlateau")
     # torch compares its tick with a milestone by ==, so a broken one is moved to the next whole tick
     milestones = [math.ceil(piece.start - 1e-9) for piece in pieces[1:]]
     return _torch().SequentialLR(optimizer, [piece.scheduler for piece in pieces], milestones=milestones)
@@ -112,15 +122,35 @@ def _pieces(schedule: Schedule, optimizer: Optimizer) -> list[_Piece]:
             ramp = _ramp(schedule, optimizer)  # first of all: a OneCycleLR overwrites the initial lr when it is built
             return [_Piece(0.0, ramp), *_shifted(_pieces(main, optimizer), steps)]
         case CosineAnnealingLR(clamped=True):
-            held = {"factor": schedule.eta_min / schedule.lr, "total_iters": _FOREVER}
-            falling = _Piece(0.0, _plain(schedule, optimizer))
-            return [falling, _Piece(float(schedule.T_max), _torch().ConstantLR(optimizer, **held))]
+            low = schedule.eta_min / schedule.lr
+            return [_Piece(0.0, _cosine(schedule, optimizer)), _held(float(schedule.T_max), low, optimizer)]
+        case WarmupStableDecay():
+            return _stable_decay(schedule, optimizer)
         case Sequence():
             return _sequence(schedule, optimizer)
     builder = _BUILDERS.get(type(schedule))
     if builder is None:
         raise NoTorchClassError(f"no torch scheduler for {type(schedule).__name__}")
     return [_Piece(0.0, builder(schedule, optimizer))]
+
+
+def _held(start: float, factor: float, optimizer: Optimizer) -> _Piece:
+    """The base lr times `factor` from tick `start` on."""
+    return _Piece(start, _torch().ConstantLR(optimizer, factor=factor, total_iters=_FOREVER))
+
+
+def _stable_decay(schedule: WarmupStableDecay, optimizer: Optimizer) -> list[_Piece]:
+    stable, length, low = float(schedule.num_stable_steps), schedule.num_decay_steps, schedule.min_lr_ratio
+    flat = [_Piece(0.0, _torch().ConstantLR(optimizer, factor=1.0, total_iters=0))] if stable else []
+    match schedule.decay_type:
+        case "linear":
+            fall = _torch().LinearLR(optimizer, start_factor=1.0, end_factor=low, total_iters=length)
+            return [*flat, _Piece(stable, fall)]
+        case "cosine":
+            fall = _torch().CosineAnnealingLR(optimizer, T_max=length, eta_min=low * schedule.lr)
+            return [*flat, _Piece(stable, fall), _held(stable + length, low, optimizer)]
+        case _:
+            raise NoTorchClassError(f"torch has no decay of the shape {schedule.decay_type}")
 
 
 def _sequence(schedule: Sequence, optimizer: Optimizer) -> list[_Piece]:
@@ -138,6 +168,8 @@ def _shifted(pieces: list[_Piece], ticks: float) -> list[_Piece]:
 
 
 def _ramp(schedule: Warmup, optimizer: Optimizer) -> Any:
+    if schedule.kind not in ("linear", "constant"):
+        raise NoTorchClassError(f"torch has no warmup of the shape {schedule.kind}")
     if schedule.kind == "constant":
         return _torch().ConstantLR(optimizer, factor=schedule.start_factor, total_iters=schedule.steps)
     factor = max(schedule.start_factor, _LEAST_FACTOR)
@@ -168,14 +200,61 @@ def _one_cycle(schedule: OneCycleLR, optimizer: Optimizer) -> Any:
     return _torch().OneCycleLR(optimizer, cycle_momentum=moves, **schedule.params())
 
 
+def _cyclic(schedule: CyclicLR, optimizer: Optimizer) -> Any:
+    moves = "momentum" in optimizer.defaults or "betas" in optimizer.defaults
+    return _torch().CyclicLR(optimizer, cycle_momentum=moves, **schedule.params())
+
+
+def _cosine(schedule: CosineAnnealingLR, optimizer: Optimizer) -> Any:
+    if schedule.k_decay != 1.0:
+        raise NoTorchClassError("torch's cosine has no k_decay")
+    return _plain(schedule, optimizer)
+
+
+def _polynomial(schedule: PolynomialLR, optimizer: Optimizer) -> Any:
+    if schedule.eta_min:
+        raise NoTorchClassError("torch's polynomial falls to 0")
+    return _plain(schedule, optimizer)
+
+
+def _range_test(schedule: RangeTest, optimizer: Optimizer) -> Any:
+    if schedule.step_mode == "exp":
+        gamma = (schedule.end_lr / schedule.start_lr) ** (1.0 / schedule.num_iter)
+        return _torch().ExponentialLR(optimizer, gamma=gamma)
+    low = max(schedule.start_lr / schedule.end_lr, _LEAST_FACTOR)
+    return _torch().LinearLR(optimizer, start_factor=low, total_iters=schedule.num_iter)
+
+
+class _ToldWhenToCut:
+    """torch's ReduceLROnPlateau, shown a metric that gets better at every tick but those at which the LR was cut."""
+
+    def __init__(self, schedule: ReduceLROnPlateau, optimizer: Optimizer) -> None:
+        self._cuts = frozenset(math.ceil(cut) for cut in schedule.cuts)
+        self._tick = 0
+        self._plateau = _torch().ReduceLROnPlateau(
+            optimizer, factor=schedule.factor, min_lr=schedule.min_lr, patience=0, eps=0.0
+        )
+
+    def step(self) -> None:
+        self._tick += 1
+        self._plateau.step(math.inf if self._tick in self._cuts else -self._tick)
+
+
+def _plateau(schedule: ReduceLROnPlateau, optimizer: Optimizer) -> Any:
+    return _ToldWhenToCut(schedule, optimizer)
+
+
 _BUILDERS: dict[type[Schedule], Callable[[Any, Optimizer], Any]] = {
     Constant: _constant,
     StepLR: _plain,
     MultiStepLR: _plain,
     ExponentialLR: _plain,
     LinearLR: _linear,
-    PolynomialLR: _plain,
-    CosineAnnealingLR: _plain,
+    PolynomialLR: _polynomial,
+    CosineAnnealingLR: _cosine,
     CosineAnnealingWarmRestarts: _plain,
     OneCycleLR: _one_cycle,
+    CyclicLR: _cyclic,
+    ReduceLROnPlateau: _plateau,
+    RangeTest: _range_test,
 }

@@ -148,6 +148,13 @@ def test_a_last_row_that_was_cut_off_is_told(read: Read) -> None:
     assert notes == ["truncated: the last row is incomplete and was not read at line 3"]
 
 
+def test_a_last_number_that_may_be_half_of_one_is_not_read(read: Read) -> None:
+    series, notes = read("step,loss,lr\n1,3.5,0.00125\n2,3.25,0.0")
+    assert series["lr"].values.tolist() == [0.00125]
+    assert series["loss"].values.tolist() == [3.5, 3.25]
+    assert notes == ["the last line has no end: its last number may be cut and was not read at line 3"]
+
+
 def test_a_last_row_without_a_line_end_is_read(read: Read) -> None:
     assert read("step,lr\n1,0.1\n2,0.2")[0]["lr"].values.tolist() == [0.1, 0.2]
 

@@ -192,7 +192,7 @@ def test_keras_announces_the_epoch_on_a_line_of_its_own(read: Read, separator: s
     for epoch in (1, 2):
         states = [f"{at}/10 [=====>....] - ETA: 1s - loss: {at}.5 - lr: 0.{epoch}" for at in (5, 10)]
         epochs.append(f"Epoch {epoch}/2\n" + separator.join(states) + f" - val_loss: {epoch}.25")
-    series, _ = read("\n".join(epochs))
+    series, _ = read("\n".join(epochs) + "\n")
     assert series["lr"].axes["epoch"].tolist() == [1, 1, 2, 2]
     assert series["lr"].values.tolist() == [0.1, 0.1, 0.2, 0.2]
     assert series["val_loss"].axes["epoch"].tolist() == [1, 2]
@@ -202,6 +202,19 @@ def test_keras_announces_the_epoch_on_a_line_of_its_own(read: Read, separator: s
 def test_colours_of_the_terminal_are_no_text(read: Read) -> None:
     series, _ = read("\x1b[32mstep\x1b[0m: 1 \x1b[1mlr\x1b[0m: 0.5\n")
     assert series["lr"].axes["step"].tolist() == [1]
+
+
+@pytest.mark.parametrize("half", ["9", "9.65", "9.65e", "9.65e-", "9.65e-0"])
+def test_a_last_number_that_may_be_half_of_one_is_not_read(read: Read, half: str) -> None:
+    series, notes = read(f"step: 1 loss: 2.5 lr: 9.66e-06\nstep: 2 loss: 2.25 lr: {half}")
+    assert series["lr"].values.tolist() == [9.66e-06]
+    assert series["loss"].values.tolist() == [2.5, 2.25]
+    assert notes == ["the last line has no end: its last number may be cut and was not read at line 2"]
+
+
+def test_a_bar_that_was_left_standing_is_read_whole(read: Read) -> None:
+    series, notes = read("\r".join(bar(at, 100, f"loss=2.5, lr={at}.00e-07") for at in (1, 2)))
+    assert (series["lr"].values.tolist(), notes) == ([1e-07, 2e-07], [])
 
 
 def test_a_text_without_training_lines_is_an_error(read: Read) -> None:

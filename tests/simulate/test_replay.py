@@ -13,17 +13,23 @@ from lrdoctor.schedules import (
     Constant,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
+    InverseSqrt,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
     PolynomialLR,
+    RangeTest,
+    ReduceLROnPlateau,
     Sequence,
     StepLR,
     Stepped,
     Unknown,
     Warmup,
+    WarmupStableDecay,
 )
+from lrdoctor.schedules.ramps import KINDS
 from lrdoctor.simulate import replay
 from lrdoctor.simulate.replay import step_through_torch
 
@@ -44,11 +50,28 @@ PLAIN = [
     CosineAnnealingWarmRestarts(0.1, 10, 2, 0.001),
     OneCycleLR(0.1, 120),
     OneCycleLR(0.1, 120, pct_start=0.2, anneal_strategy="linear", three_phase=True),
+    CyclicLR(0.01, 0.1, 20),
+    CyclicLR(0.01, 0.1, 10, 25, "triangular2"),
+    CyclicLR(0.01, 0.1, 20, mode="exp_range", gamma=0.99),
+    WarmupStableDecay(0.1, 60, 40, "linear", 0.05),
+    WarmupStableDecay(0.1, 60, 40, "cosine", 0.05),
+    ReduceLROnPlateau(0.1, (20, 31, 42, 90), 0.3, 0.002),
+    RangeTest(1e-5, 1.0, 100),
+    RangeTest(0.01, 1.0, 130, "linear"),
 ]
+
+
+def _joins(main):
+    """Whether torch's SequentialLR can put a warmup in front: it aims at the base lr, and needs no metric."""
+    return isinstance(main, OneCycleLR) or (
+        main.lr_at([0.0])[0] == main.peak_lr and not isinstance(main, ReduceLROnPlateau)
+    )
+
+
 COMPOSED = [
     CosineAnnealingLR(0.1, 40, 0.001, clamped=True),
     CosineAnnealingLR(0.1, 40, clamped=True),
-    *(Warmup(main, 12, 0.1) for main in PLAIN if main.lr_at([0.0])[0] == main.peak_lr or isinstance(main, OneCycleLR)),
+    *(Warmup(main, 12, 0.1) for main in PLAIN if _joins(main)),
     Warmup(CosineAnnealingLR(0.1, 100), 20, 0.25, "constant"),
     Warmup(CosineAnnealingLR(0.1, 60, clamped=True), 20, 0.25),
     Stepped(CosineAnnealingLR(0.1, 12), 10, "epoch"),
@@ -125,6 +148,13 @@ def test_one_cycle_ends_where_torch_refuses_to_go_on():
         Unknown((0.0, 50.0, 100.0), (0.1, 0.2, 0.05)),
         Warmup(LinearLR(0.1, 80, 0.0, 1.0), 10),
         Stepped(Stepped(StepLR(0.1, 3), 2), 5),
+        InverseSqrt(0.1, 30),
+        Warmup(InverseSqrt(0.1, 30), 30),
+        WarmupStableDecay(0.1, 60, 40, "1-sqrt"),
+        Warmup(ReduceLROnPlateau(0.1, (20, 31)), 10),
+        *(Warmup(CosineAnnealingLR(0.1, 90), 30, 0.01, kind) for kind in KINDS[2:]),
+        CosineAnnealingLR(0.1, 100, 0.001, k_decay=1.5),
+        PolynomialLR(0.1, 80, 2.0, 0.001),
     ],
     ids=str,
 )
