@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.run import Checkpoint as Checkpoint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import ScalerState as ScalerState
     from lrdoctor.model.run import SchedulerState as SchedulerState
     from lrdoctor.model.schedule import Schedule as Schedule
     from lrdoctor.model.trajectory import Curve as Curve
@@ -106,6 +107,7 @@ _HOME = {
     "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
+    "ScalerState": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
     "Sequence": "lrdoctor.schedules",
