@@ -29,6 +29,10 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import jump_window as jump_window
+    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
+    from lrdoctor.engine.jumps import loss_jump as loss_jump
     from lrdoctor.engine.metrics import better as better
     from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
@@ -58,6 +62,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import ScalerState as ScalerState
     from lrdoctor.model.run import SchedulerState as SchedulerState
     from lrdoctor.model.schedule import Schedule as Schedule
     from lrdoctor.model.trajectory import Curve as Curve
@@ -110,6 +115,7 @@ _HOME = {
     "Identification": "lrdoctor.model.identification",
     "Ignored": "lrdoctor.model.plan",
     "InverseSqrt": "lrdoctor.schedules",
+    "Jump": "lrdoctor.engine.jumps",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "Misread": "lrdoctor.model.plan",
@@ -122,6 +128,7 @@ _HOME = {
     "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
+    "ScalerState": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
     "Sequence": "lrdoctor.schedules",
@@ -143,8 +150,11 @@ _HOME = {
     "course_of": "lrdoctor.engine.course",
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
-    "is_transformer": "lrdoctor.engine.models",
     "guard": "lrdoctor.callbacks.guarding",
+    "is_transformer": "lrdoctor.engine.models",
+    "jump_window": "lrdoctor.engine.jumps",
+    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
+    "loss_jump": "lrdoctor.engine.jumps",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",

@@ -365,11 +365,12 @@ def warmup_configured_out_of_range(
 
 
 def _stretched(config: Plan) -> bool:
+    """Whether the framework makes a warmup in epochs at least twice as long as was asked for."""
     warmup = config.warmup
-    asked = warmup.asked.value if warmup is not None and warmup.asked is not None else None
-    counted = isinstance(asked, float) and warmup is not None and warmup.fraction is None and asked > 0
-    in_epochs = config.unit == "epoch" and warmup is not None and warmup.asked is not None
-    return bool(counted and in_epochs and "epoch" in warmup.asked.key and warmup.steps.low >= STRETCHED * asked)
+    if warmup is None or warmup.asked is None or warmup.fraction is not None or config.unit != "epoch":
+        return False
+    asked = warmup.asked.value
+    return isinstance(asked, float) and "epoch" in warmup.asked.key and warmup.steps.low >= STRETCHED * asked > 0
 
 
 def _never_over(config: Plan) -> Finding:

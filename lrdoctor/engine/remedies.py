@@ -7,11 +7,21 @@ from typing import Any
 
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import ExponentialLR, MultiStepLR, Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules import (
+    CyclicLR,
+    ExponentialLR,
+    InverseSqrt,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    Sequence,
+    Stepped,
+    Unknown,
+    Warmup,
+)
 
 _RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
-_LENGTHS = (*_HORIZONS, "T_0", "step_size")
+_LENGTHS = (*_HORIZONS, "T_0", "step_size", "num_stable_steps", "num_decay_steps", "num_iter")
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
@@ -28,7 +38,14 @@ def scaled(schedule: Schedule, factor: float) -> Schedule:
 
 
 def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
-    """A family with a planned end, ending after `ticks` instead; families without one are returned as they are."""
+    """A family with a planned end, ending after `ticks` instead; families without one are returned as they are.
+
+    Behind a warmup, the warmup stays as long as it is; on a slower clock, `ticks` are that clock's.
+    """
+    if isinstance(schedule, Warmup):
+        return replace(schedule, main=with_horizon(schedule.main, max(round(ticks - schedule.steps), 1)))
+    if isinstance(schedule, Stepped):
+        return replace(schedule, schedule=with_horizon(schedule.schedule, ticks))
     return _replaced(schedule, {name: ticks for name in _HORIZONS if hasattr(schedule, name)})
 
 
@@ -48,6 +65,13 @@ def stretched(schedule: Schedule, factor: float) -> Schedule:
         return replace(schedule, gamma=schedule.gamma ** (1.0 / factor))
     if isinstance(schedule, MultiStepLR):
         return replace(schedule, milestones=tuple(_whole(mark, factor) for mark in schedule.milestones))
+    if isinstance(schedule, ReduceLROnPlateau):
+        return replace(schedule, cuts=tuple(cut * factor for cut in schedule.cuts))
+    if isinstance(schedule, CyclicLR):
+        down = None if schedule.step_size_down is None else schedule.step_size_down * factor
+        return replace(schedule, step_size_up=schedule.step_size_up * factor, step_size_down=down)
+    if isinstance(schedule, InverseSqrt):
+        return replace(schedule, timescale=schedule.timescale * factor)
     lengths = {name: _whole(getattr(schedule, name), factor) for name in _LENGTHS if hasattr(schedule, name)}
     return _replaced(schedule, lengths)
 
