@@ -22,7 +22,8 @@ class Count:
 
     @classmethod
     def exactly(cls, value: float) -> Count:
-        return cls(float(value), float(value))
+        """That number; 0 for what a config makes negative."""
+        return cls(max(0.0, float(value)), max(0.0, float(value)))
 
     @property
     def known(self) -> bool:
@@ -49,6 +50,7 @@ class Count:
 
     def part(self, factor: float, *, up: bool = True) -> Count:
         """`factor` times as much (a share below 1, or a number of epochs), rounded."""
+        factor = max(0.0, factor)
         return Count(_rounded(self.low * factor, up), _rounded(self.high * factor, up) if factor else 0.0)
 
     def at_most(self, limit: Count) -> Count:

@@ -154,7 +154,7 @@ class Plan:
             return None
         try:
             return self.make(total)
-        except (ValueError, TypeError, KeyError, ArithmeticError):
+        except (ValueError, TypeError, LookupError, ArithmeticError):
             return None
 
     def fact(self, name: str) -> Any:
