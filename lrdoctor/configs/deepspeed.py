@@ -5,6 +5,7 @@ Read in deepspeed 0.18.9: runtime/lr_schedules.py, runtime/engine.py; integratio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -193,6 +194,7 @@ def companion_plan(
         ignored.append(Ignored(plan.lr, why, 'write "auto" in the DeepSpeed file', "override", theirs))
     if found is None:
         return replace(plan, reads=reads, ignored=tuple(ignored))
+    filled = _filled(found, plan, keys) if found.make is None else None
     if plan.scheduler is not None and plan.scheduler.key in own and plan.scheduler.explicit:
         why = f"the scheduler of {other.path} ({found.name.value}) is used"
         cure = "delete the scheduler block of the DeepSpeed file"
@@ -202,10 +204,30 @@ def companion_plan(
         scheduler=found.name,
         family=found.family,
         lr=found.lr or plan.lr,
-        make=found.make,
-        unmade=found.unmade,
+        make=found.make or filled,
+        unmade="" if filled is not None else found.unmade,
         warmup=found.warmup or plan.warmup,
         horizon=found.horizon,
         reads=reads,
         ignored=(*ignored, *found.ignored),
     )
+
+
+def _filled(found: Scheduler, plan: Plan, keys: Keys) -> Callable[[float], Schedule] | None:
+    """The schedule of a block whose values are "auto": Transformers fills in its own peak, warmup and length."""
+    lr, warmup = found.lr or plan.lr, plan.warmup
+    if lr is None or found.name.value not in ("WarmupLR", "WarmupDecayLR"):
+        return None
+    params = keys.below("scheduler").below("params")
+    shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
+    decays = found.name.value == "WarmupDecayLR"
+
+    def make(total: float) -> Schedule:
+        steps = 0.0
+        if warmup is not None:
+            steps = math.ceil(total * warmup.fraction) if warmup.fraction is not None else warmup.steps.low
+        ramp = max(2.0, steps)
+        main = LinearLR(lr.value, ticks(max(1.0, total - ramp))) if decays else Constant(lr.value)
+        return ahead(warmed(main, ramp, 0.0, shape), FIRST_TICK)
+
+    return make

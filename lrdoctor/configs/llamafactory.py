@@ -34,7 +34,7 @@ def plan(document: Document, context: Context) -> Plan:
     keys = Keys(loose.root, NAME, converts=document.kind == "shell")
     if loose.root.get("model_class") is not None:
         return _first_version(loose, keys, context)
-    made = trainer_plan(loose, keys, context, NAME, _release(context))
+    made = trainer_plan(loose, keys, context, NAME, _release(context), _most_examples(keys))
     foreign = [found for key in _FOREIGN if (found := keys.given(key)) is not None]
     names = ", ".join(found.key for found in foreign)
     why, cure = f"LLaMA-Factory stops at keys it does not have: {names}", f"remove {names}"
@@ -49,6 +49,17 @@ def plan(document: Document, context: Context) -> Plan:
         facts |= {"model": model, "finetune": keys.derived(True, model, "the model has weights")}
     made = replace(made, facts=facts, ignored=(*made.ignored, *ignored))
     return companion_plan(made, document, context, keys.text("deepspeed"), own=("lr_scheduler_type",))
+
+
+def _most_examples(keys: Keys) -> Count | None:
+    """`max_samples` of each data set at most, less the share that is held out."""
+    most, sets = keys.number("max_samples"), keys.given("dataset")
+    if most is None or sets is None or most.value < 1:
+        return None
+    count = len(sets.value) if isinstance(sets.value, list) else str(sets.value).count(",") + 1
+    held_out = keys.number_or("val_size", 0.0).value
+    kept = most.value * count * (1.0 - held_out) if 0.0 <= held_out < 1.0 else most.value * count - held_out
+    return Count(1.0, max(1.0, kept))
 
 
 def _release(context: Context) -> Release:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrdoctor.configs.context import Context
+from lrdoctor.configs.deepspeed import companion_plan
 from lrdoctor.configs.hf_schedules import FAMILIES, METRIC_DRIVEN, WITHOUT_WARMUP, floor_of, hf_schedule
 from lrdoctor.configs.keys import Keys
 from lrdoctor.configs.tree import Document
@@ -62,7 +63,9 @@ def sniff(document: Document) -> int:
 
 
 def plan(document: Document, context: Context) -> Plan:
-    return trainer_plan(document, Keys(document.root, NAME, _converts(document)), context, NAME)
+    keys = Keys(document.root, NAME, _converts(document))
+    made = trainer_plan(document, keys, context, NAME)
+    return companion_plan(made, document, context, keys.text("deepspeed"), own=("lr_scheduler_type",))
 
 
 def _converts(document: Document) -> bool:
@@ -96,15 +99,20 @@ def release(context: Context, *, uses_ratio: bool, package: str = PACKAGE) -> Re
 
 
 def trainer_plan(
-    document: Document, keys: Keys, context: Context, framework: str, known: Release | None = None
+    document: Document,
+    keys: Keys,
+    context: Context,
+    framework: str,
+    known: Release | None = None,
+    dataset: Count | None = None,
 ) -> Plan:
-    """The plan of a Trainer with these arguments."""
+    """The plan of a Trainer with these arguments. `dataset` bounds the number of examples, where the config does."""
     version = known or release(context, uses_ratio=_asks(keys, "warmup_ratio"))
     keys.framework = f"transformers {version.version}"
     lr = keys.number_or("learning_rate", 5e-5)
     scheduler = keys.text_or("lr_scheduler_type", "linear")
     batch = _batch(keys, context)
-    updates = context.updates_per_epoch(batch)
+    updates = context.updates_per_epoch(batch, dataset)
     total, length = _length(keys, updates)
     ignored: list[Ignored] = []
     warmup = _warmup(keys, version, total, ignored)

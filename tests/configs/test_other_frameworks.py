@@ -236,3 +236,37 @@ def test_mmcvs_warmup_ratio_is_a_factor_and_its_cosine_is_per_epoch(plan_of):
 def test_every_schedule_starts_and_ends_finite(plan_of):
     plan = plan_of(DETECTRON.format(""))
     assert np.isfinite(plan.schedule.lr_at(np.arange(1000))).all()
+
+
+def test_llamafactorys_max_samples_bounds_the_length(plan_of):
+    text = """
+        stage: sft
+        finetuning_type: lora
+        dataset: a,b
+        max_samples: 1000
+        learning_rate: 1e-4
+        per_device_train_batch_size: 1
+        gradient_accumulation_steps: 8
+        num_train_epochs: 3.0
+    """
+    plan = plan_of(text, world_size=1)
+    assert (plan.total.low, plan.total.high) == (3, 3 * 250)
+
+
+def test_auto_in_a_deepspeed_file_is_filled_from_the_trainer_that_names_it(plan_of):
+    ds = """
+        {"train_micro_batch_size_per_gpu": "auto", "optimizer": {"type": "AdamW", "params": {"lr": "auto"}},
+         "scheduler": {"type": "WarmupDecayLR", "params": {"warmup_max_lr": "auto", "warmup_num_steps": "auto",
+           "total_num_steps": "auto"}}}
+    """
+    text = """
+        learning_rate: 2.0e-5
+        per_device_train_batch_size: 8
+        max_steps: 1000
+        warmup_ratio: 0.1
+        deepspeed: ds.json
+    """
+    plan = plan_of(text, beside={"ds.json": ds}, versions={"transformers": "4.57"})
+    assert (plan.lr.value, plan.family) == (2e-5, "LinearLR")
+    lr = plan.schedule.lr_at([0, 11, 101, 1001])
+    assert lr == pytest.approx([0, 2e-5 * math.log(11) / math.log(100), 2e-5, 0])
