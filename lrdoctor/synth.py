@@ -1,4 +1,4 @@
-"""Runs made to order: a schedule, what was logged of it, and what was saved. For a rule's cases and for tests.
+"""Runs made to order: a schedule, what was logged of it, and what was saved; and configs. For rules' cases and tests.
 
     spec = synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000, optimizer="SGD")  # cheap: nothing is computed
     run = spec.build()  # a Run, as the readers return it
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import cleandoc
 
 import numpy as np
 
@@ -296,4 +297,46 @@ def _sequential(schedule: Warmup, step: float) -> SchedulerState:
         base_lrs=(schedule.peak_lr,),
         params={"milestones": (schedule.steps,)},
         children=(ramp,) if main is None else (ramp, main),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    """The text of a training config as `lrdoctor check` would find it; see `config`."""
+
+    text: str
+    name: str
+    beside: tuple[tuple[str, str], ...] = ()
+    dataset_size: int | None = None
+    world_size: int | None = None
+    steps_per_epoch: int | None = None
+    versions: tuple[tuple[str, str], ...] = ()
+    against: str | None = None
+
+
+def config(
+    text: str,
+    name: str = "train.yaml",
+    *,
+    beside: Mapping[str, str] | None = None,
+    dataset_size: int | None = None,
+    world_size: int | None = None,
+    steps_per_epoch: int | None = None,
+    versions: Mapping[str, str] | None = None,
+    against: str | None = None,
+) -> ConfigSpec:
+    """A config file `name` that holds `text` (indented as you like).
+
+    `beside` are files it may name, by their names; the sizes are what `--dataset-size` and its kin give; `versions` the
+    pinned versions of frameworks; `against` the text of the same file before the change.
+    """
+    return ConfigSpec(
+        text=cleandoc(text) + "\n",
+        name=name,
+        beside=tuple((other, cleandoc(content) + "\n") for other, content in (beside or {}).items()),
+        dataset_size=dataset_size,
+        world_size=world_size,
+        steps_per_epoch=steps_per_epoch,
+        versions=tuple((versions or {}).items()),
+        against=None if against is None else cleandoc(against) + "\n",
     )

@@ -5,6 +5,9 @@ Compares the peak of the executed learning rate with the one stated beside the l
 one that is more than 2 % off where the schedule is known exactly, or by more than a factor of two where it is not, if
 no usual scaling explains it.
 
+In a training config: a learning rate that is set while the framework, or a DeepSpeed file the config names, takes
+another one.
+
 ## Why is this bad?
 The run does not test what it was set up to test: a sweep over the setting compares equal runs, and a result is noted
 under the wrong number. A second owner of the learning rate is the usual cause: `optimizer=auto` in Ultralytics ignores
@@ -44,10 +47,12 @@ from lrdoctor import (
     Hint,
     Identification,
     OneCycleLR,
+    Plan,
     Remedy,
     Run,
     Trajectory,
     Warmup,
+    config_finding,
     contrast,
     rule,
     scaled,
@@ -66,6 +71,29 @@ SEEN = 0.9
 
 COSINE = CosineAnnealingLR(1e-3, T_max=1000)
 ASKED: dict[str, float] = {"lr": 1e-3}
+DEEPSPEED = """
+    {{
+      "train_batch_size": 64,
+      "optimizer": {{"type": "AdamW", "params": {{"lr": 1e-4}}}},
+      "scheduler": {{"type": "WarmupLR", "params": {{"warmup_max_lr": {}, "warmup_num_steps": 100}}}}
+    }}
+"""
+YOLO = """
+    epochs: 100
+    batch: 16
+    optimizer: {}
+    lr0: 0.001
+    lrf: 0.01
+    warmup_epochs: 3.0
+"""
+TRAINER = """
+    base_model: some/model
+    datasets: []
+    micro_batch_size: 4
+    num_epochs: 3
+    learning_rate: 1.0e-4
+    deepspeed: ds.json
+"""
 CASES = (
     Case("1e-3 was asked for and 2.4e-3 used", synth.run(replace(COSINE, lr=2.4e-3), steps=1000, declared=ASKED),
          fires=True),
@@ -81,6 +109,14 @@ CASES = (
     Case("not yet at its peak",
          synth.run(Warmup(replace(COSINE, T_max=10_000), 3000), steps=1000, complete=False, declared=ASKED)),
     Case("the log begins after the peak", synth.run(COSINE, steps=1000, first_step=500, declared=ASKED)),
+    Case("a DeepSpeed file whose scheduler has a peak of its own", synth.config(DEEPSPEED.format(6e-4), "ds.json"),
+         fires=True, cured=synth.config(DEEPSPEED.format(1e-4), "ds.json")),
+    Case("a DeepSpeed file with one learning rate", synth.config(DEEPSPEED.format(1e-4), "ds.json")),
+    Case("lr0 beside `optimizer: auto`", synth.config(YOLO.format("auto"), "args.yaml"), fires=True,
+         cured=synth.config(YOLO.format("AdamW"), "args.yaml")),
+    Case("a DeepSpeed file that disagrees with the trainer that names it", synth.config(TRAINER, "train.yaml",
+         beside={"ds.json": DEEPSPEED.format(6e-4)}), fires=True,
+         cured=synth.config(TRAINER, "train.yaml", beside={"ds.json": DEEPSPEED.format(1e-4)})),
 )  # fmt: skip
 
 
@@ -181,3 +217,26 @@ def _owner(run: Run) -> str:
         ("deepspeed", " (a scheduler in the DeepSpeed file)"),
     )
     return next((text for name, text in owners if run.framework == name), "")
+
+
+@rule("LR402")
+def configured_lr_ignored(config: Plan) -> Iterator[Finding]:
+    for item in config.ignored:
+        if item.about == "override":
+            instead = item.instead
+            known = instead is not None and isinstance(instead.value, float)
+            yield config_finding(
+                config,
+                item.setting,
+                f"{item.setting.key} is {item.setting.value:.3g}, and {item.why}.",
+                f"The learning rate in use is {instead.value:.3g}, of {instead.key}."
+                if known and instead is not None
+                else "One place should decide the learning rate.",
+                "What is reviewed and swept here is not what the run trains with.",
+                f"{item.cure[:1].upper()}{item.cure[1:]}.",
+                evidence={
+                    "configured_lr": item.setting.value,
+                    "used_lr": instead.value if known and instead is not None else None,
+                },
+                severity=item.severity,
+            )

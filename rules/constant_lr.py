@@ -4,6 +4,8 @@
 Notes a run of at least a thousand updates or ten epochs whose learning rate stood still from its start, or from the end
 of its warmup, to the last logged step.
 
+In a training config: a scheduler that warms up and never decays, for a run of that length or of unknown length.
+
 ## Why is this bad?
 A constant learning rate leaves the noise of its updates in the weights. A decay to zero over the last tenth to fifth of
 the run takes it out, and costs nothing. It is a choice and no fault: as a trunk from which cooldowns are branched off a
@@ -38,12 +40,14 @@ from lrdoctor import (
     Fit,
     Identification,
     LinearLR,
+    Plan,
     Remedy,
     Run,
     Schedule,
     Sequence,
     Trajectory,
     Warmup,
+    config_finding,
     contrast,
     fine_tunes,
     optimizer_kind,
@@ -59,6 +63,14 @@ STARTS = 0.1
 ASKED_FOR = re.compile(r"constant|fixed|none|wsd|stable", re.IGNORECASE)
 """Names of schedules that are meant to stand still."""
 
+DEEPSPEED = """
+    {
+      "train_batch_size": 64,
+      "optimizer": {"type": "SGD", "params": {"lr": 0.1}},
+      "scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0.1, "warmup_num_steps": 100}}
+    }
+"""
+DECAYING = DEEPSPEED.replace("WarmupLR", "WarmupDecayLR").replace("100}", '100, "total_num_steps": 10000}')
 CASES = (
     Case("constant for 2000 updates", synth.run(Constant(0.1), steps=2000), fires=True),
     Case("behind a warmup", synth.run(Warmup(Constant(1e-3), 100), steps=2000), fires=True),
@@ -71,6 +83,13 @@ CASES = (
     Case("a cooldown at the end",
          synth.run(Sequence((Constant(0.1), LinearLR(0.1, total_iters=400)), (1600,)), steps=2000)),
     Case("a cosine", synth.run(CosineAnnealingLR(0.1, T_max=2000), steps=2000)),
+    Case("a DeepSpeed file whose scheduler only warms up", synth.config(DEEPSPEED, "ds.json"), fires=True,
+         cured=synth.config(DECAYING, "ds.json")),
+    Case("a config that asks for a constant learning rate", synth.config("""
+        learning_rate: 1.0e-4
+        per_device_train_batch_size: 8
+        max_steps: 5000
+        lr_scheduler_type: constant""")),
 )  # fmt: skip
 
 
@@ -131,3 +150,22 @@ def _finding(trajectory: Trajectory, fit: Fit, constant: Constant) -> Finding:
         },
         remedy=Remedy(f"Decay linearly to zero over the last {cooldown} steps.", schedule),
     )
+
+
+@rule("LR308")
+def constant_lr_configured(config: Plan, *, updates: int = 1000, epochs: int = 10) -> Iterator[Finding]:
+    name = config.scheduler
+    if config.family != "Constant" or config.make is None or name is None or ASKED_FOR.search(name.value):
+        return
+    least = updates if config.unit == "update" else epochs
+    tuned = bool(config.fact("finetune")) or config.fact("adapter") is not None
+    if config.total.high >= least and not tuned and config.lr is not None:
+        yield config_finding(
+            config,
+            config.whereabouts(config.facts.get("hold_steps"), name),
+            f"{name.value} warms up and then keeps the learning rate at {config.lr.value:.3g} to the end.",
+            "Most runs decay over their last tenth to fifth at least.",
+            "A constant learning rate leaves the noise of its updates in the weights.",
+            "Choose a scheduler that decays, unless the decay is branched off later.",
+            evidence={"lr": config.lr.value, "total": config.total.value},
+        )

@@ -209,7 +209,7 @@ def _jumps_at_resumes(
     usual = largest_rise_elsewhere(trajectory, loss, starts, width)
     for start in starts:
         jump = loss_jump(loss, start, width)
-        least = 0.0 if jump is None else max(noise * jump.scatter, rise * abs(jump.before), OUTSTANDING * usual)
+        least = 0.0 if jump is None else max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual)
         if jump is not None and jump.rise > least and jump.recovers and _goes_on(trajectory, start):
             yield jump, usual
 

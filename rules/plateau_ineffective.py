@@ -6,6 +6,9 @@ that a finished run never had the evaluations for; a negative metric with the re
 called at every update with a patience of less than an epoch; and a learning rate that has been stuck below a
 ten-thousandth of its peak for more than 30 % of the run, where a further cut would be smaller than `eps`.
 
+In a training config: a `patience` of as many evaluations as the run has epochs, and an early stop that comes first. One
+that leaves room for a single cut is a note.
+
 ## Why is this bad?
 The run looks scheduled and is not. With `min_lr` above the rate no cut is ever made. With `threshold_mode="rel"` the
 bar for a negative best value b is b * (1 - threshold), which lies above it: a value that stays the same, or gets slowly
@@ -40,11 +43,14 @@ from lrdoctor import (
     Checkpoint,
     Constant,
     Finding,
+    Plan,
     ReduceLROnPlateau,
     Remedy,
     SchedulerState,
+    Setting,
     Stepped,
     Trajectory,
+    config_finding,
     rule,
     synth,
     updates_of,
@@ -77,6 +83,15 @@ def _run(state: SchedulerState, cuts: tuple[float, ...] = (), factor: float = 0.
 
 
 CURED = _run(_state())
+def _config(patience: int, epochs: int = 10, stop: int | None = None) -> synth.ConfigSpec:
+    callback = f"[{{class_path: EarlyStopping, init_args: {{patience: {stop}}}}}]" if stop is not None else "[]"
+    return synth.config(f"""
+        optimizer: {{class_path: torch.optim.Adam, init_args: {{lr: 0.001}}}}
+        lr_scheduler:
+          class_path: torch.optim.lr_scheduler.ReduceLROnPlateau
+          init_args: {{patience: {patience}, monitor: val/loss}}
+        trainer: {{max_epochs: {epochs}, callbacks: {callback}}}
+    """)
 CASES = (
     Case("a floor above the learning rate", _run(_state(min_lr=0.2)), fires=True, cured=CURED),
     Case("a floor at the learning rate, which never changed", _run(_state(min_lr=0.1)), fires=True, cured=CURED),
@@ -92,6 +107,13 @@ CASES = (
     Case("a floor that was reached by cuts", _run(_state(lr=1e-3, min_lr=1e-3), (10, 20))),
     Case("cut to nothing in the last quarter",
          _run(_state(lr=1e-8), (4, 7, 10, 13, 17, 20, 31))),
+    Case("a config with a patience of 10 in 10 epochs", _config(10), fires=True, cured=_config(1)),
+    Case("a config with an early stop before the first cut", _config(10, 200, 10), fires=True,
+         cured=_config(5, 200, 20)),
+    Case("a config with an early stop after one cut at most", _config(10, 200, 20), fires=True,
+         cured=_config(5, 200, 20)),
+    Case("a config whose last evaluation could still cut", _config(8)),
+    Case("a config with room for several cuts", _config(5, 200)),
 )  # fmt: skip
 
 
@@ -229,4 +251,53 @@ def _finding(trajectory: Trajectory, point: Checkpoint, fault: Fault) -> Finding
             f"scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer{arguments})\n"
             "scheduler.step(val_loss)  # once per evaluation",
         ),
+    )
+
+
+PART = 8
+"""So many times the patience fits into a run that leaves the scheduler room to act (chosen by us)."""
+CUTS = 2
+"""An early stop that waits for so many cuts leaves it room as well (chosen by us)."""
+
+
+@rule("LR602")
+def plateau_configured_ineffective(config: Plan) -> Iterator[Finding]:
+    patience, total, stop = config.facts.get("patience"), config.total.value, config.facts.get("early_stop")
+    if config.family != "ReduceLROnPlateau" or patience is None:
+        return
+    waits = patience.value + 1
+    if total is not None and config.unit == "epoch" and waits >= total:
+        yield _never_cuts(config, patience, total)
+    elif stop is not None and stop.value <= patience.value:
+        yield _stopped_before(config, patience, stop, 0)
+    elif stop is not None and stop.value < CUTS * waits:
+        yield _stopped_before(config, patience, stop, 1)
+
+
+def _never_cuts(config: Plan, patience: Setting[float], total: float) -> Finding:
+    return config_finding(
+        config,
+        config.whereabouts(patience, config.scheduler),
+        f"The scheduler waits for {patience.value + 1:g} evaluations without improvement, and the run has {total:g} "
+        "epochs.",
+        "It is meant to act within the run.",
+        "The learning rate never changes.",
+        f"Set patience to {max(1, int(total / PART))}, or train longer.",
+        evidence={"patience": patience.value, "epochs": total},
+        code=f"patience: {max(1, int(total / PART))}",
+    )
+
+
+def _stopped_before(config: Plan, patience: Setting[float], stop: Setting[float], cuts: int) -> Finding:
+    room = "before the first cut" if cuts == 0 else "after one cut at most"
+    return config_finding(
+        config,
+        config.whereabouts(patience, config.scheduler),
+        f"The scheduler cuts after {patience.value + 1:g} evaluations without improvement, and the run stops after "
+        f"{stop.value:g} of them: {room}.",
+        f"An early stop that waits for {CUTS} cuts leaves the scheduler room.",
+        "The learning rate is not annealed.",
+        f"Set the patience to {max(1, int(stop.value / (CUTS + 1)))}, or let the early stop wait longer.",
+        evidence={"patience": patience.value, "early_stop": stop.value},
+        severity="info" if cuts else None,
     )

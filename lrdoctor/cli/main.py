@@ -15,6 +15,7 @@ from lrdoctor.errors import LrdoctorError
 
 _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
+    "check": "Check training configs: what learning rate will they produce, and is it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "library": "Add models of your own to those the loss estimate learns from.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
@@ -68,6 +69,7 @@ def cli(given: tuple[str, ...]) -> None:
 
     \b
     lrdoctor audit runs/          audit every run below a folder, write an HTML report
+    lrdoctor check configs/       check training configs before the merge
     lrdoctor explain LR101        what a rule means and how to fix what it finds
     lrdoctor inspect last.ckpt    what a checkpoint holds, without executing it
     """

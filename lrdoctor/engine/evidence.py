@@ -1,4 +1,4 @@
-"""What a rule may look at: one run, its reading, and the runs beside it."""
+"""What a rule may look at: one run, its reading, and the runs beside it; or one training config."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from lrdoctor.engine.optimizers import optimizer_of
 from lrdoctor.model.identification import Identification
+from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Trajectory
 
@@ -55,6 +56,25 @@ class Evidence:
     trajectory: Trajectory
     identification: Identification
     siblings: tuple[Sibling, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfigEvidence:
+    """Everything known about one training config: its plan, or what is wrong with it.
+
+    `base` is the plan it is compared with, as the file stands at another git revision or in another file.
+    """
+
+    plan: Plan | None = None
+    broken: Broken | None = None
+    base: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BasePlan:
+    """The plan a config is compared with (`--against`)."""
+
+    plan: Plan
 
 
 def sibling_of(run: Run, trajectory: Trajectory, identification: Identification) -> Sibling:

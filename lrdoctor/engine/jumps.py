@@ -13,7 +13,7 @@ from lrdoctor.model.trajectory import LossCurve, Trajectory
 
 FEWEST_POINTS = 3
 """Points on each side, where the loss was logged once an epoch (chosen by us)."""
-_NEIGHBOURS = 20  # points on each side that tell how much the loss scatters
+_NEIGHBOURS = 20  # points on each side that tell how much the loss scatters (chosen by us)
 _CONTROLS = 60  # other places of the run that are looked at for comparison
 
 

@@ -16,6 +16,11 @@ _PRETRAINED_KEYS = ("name_or_path", "base_model")
 """Settings whose model is one to load weights from."""
 
 
+def is_transformer(name: str) -> bool:
+    """Whether a model's name is that of a transformer."""
+    return _TRANSFORMER.search(name) is not None
+
+
 def transformer_of(run: Run) -> str | None:
     """The transformer a run's settings name; None where they name none."""
     names = (hint.value for hint in run.hints if hint.name == "model")

@@ -7,11 +7,21 @@ from typing import Any
 
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import ExponentialLR, MultiStepLR, Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules import (
+    CyclicLR,
+    ExponentialLR,
+    InverseSqrt,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    Sequence,
+    Stepped,
+    Unknown,
+    Warmup,
+)
 
 _RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
-_LENGTHS = (*_HORIZONS, "T_0", "step_size")
+_LENGTHS = (*_HORIZONS, "T_0", "step_size", "num_stable_steps", "num_decay_steps", "num_iter")
 
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
@@ -55,6 +65,13 @@ def stretched(schedule: Schedule, factor: float) -> Schedule:
         return replace(schedule, gamma=schedule.gamma ** (1.0 / factor))
     if isinstance(schedule, MultiStepLR):
         return replace(schedule, milestones=tuple(_whole(mark, factor) for mark in schedule.milestones))
+    if isinstance(schedule, ReduceLROnPlateau):
+        return replace(schedule, cuts=tuple(cut * factor for cut in schedule.cuts))
+    if isinstance(schedule, CyclicLR):
+        down = None if schedule.step_size_down is None else schedule.step_size_down * factor
+        return replace(schedule, step_size_up=schedule.step_size_up * factor, step_size_down=down)
+    if isinstance(schedule, InverseSqrt):
+        return replace(schedule, timescale=schedule.timescale * factor)
     lengths = {name: _whole(getattr(schedule, name), factor) for name in _LENGTHS if hasattr(schedule, name)}
     return _replaced(schedule, lengths)
 

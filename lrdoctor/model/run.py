@@ -106,6 +106,23 @@ class OptimizerState:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalerState:
+    """What a checkpoint says of updates that were skipped for overflowing gradients.
+
+    The first five are torch's `GradScaler.state_dict()`: the scale is multiplied by `backoff_factor` at each skipped
+    update and by `growth_factor` after `growth_interval` good ones, `growth_tracker` of which have passed. `skipped` is
+    the count of skipped updates that DeepSpeed keeps instead.
+    """
+
+    scale: float | None = None
+    growth_factor: float | None = None
+    backoff_factor: float | None = None
+    growth_interval: int | None = None
+    growth_tracker: int | None = None
+    skipped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What one checkpoint (a file, or a folder of files saved together) holds.
 
@@ -124,6 +141,7 @@ class Checkpoint:
     recomputes_schedule: str | None = None
     max_steps: int | None = None
     notes: tuple[Note, ...] = ()
+    scaler: ScalerState | None = None
 
     @property
     def scheduler(self) -> SchedulerState | None:

@@ -12,6 +12,7 @@ from lrdoctor.readers.checkpoint_layout import Layout, layout_of
 from lrdoctor.readers.optimizer_state import optimizer_state
 from lrdoctor.readers.plain import nested, number
 from lrdoctor.readers.safetensors import looks_like_safetensors, read_safetensors
+from lrdoctor.readers.scaler_state import scaler_state, skipped_of
 from lrdoctor.readers.scheduler_state import has_clock, in_updates, scheduler_state, with_optimizer
 from lrdoctor.readers.storage import is_dir
 from lrdoctor.readers.torch_file import LEGACY_MAGIC, TAR_MAGIC_AT, ZIP_MAGIC, TorchFile, opened
@@ -67,6 +68,7 @@ def checkpoint_of(file: TorchFile) -> Checkpoint:
         framework=layout.framework,
         recomputes_schedule=None if any(map(has_clock, schedulers)) or not layout.recomputes else layout.framework,
         notes=notes,
+        scaler=scaler_state(found.scaler, file.number) if found.scaler else skipped_of(file.root, file.number),
     )
 
 

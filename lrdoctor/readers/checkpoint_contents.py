@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 from lrdoctor.readers.optimizer_state import looks_like_optimizer
 from lrdoctor.readers.plain import mapping
+from lrdoctor.readers.scaler_state import looks_like_scaler
 from lrdoctor.readers.scheduler_state import looks_like_scheduler
 from lrdoctor.readers.skeleton import Stub, Tensor
 
@@ -29,6 +30,7 @@ class Contents:
 
     optimizers: list[object] = field(default_factory=list)
     schedulers: list[object] = field(default_factory=list)
+    scaler: object | None = None
     model: bool = False
     nodes: int = 0
 
@@ -64,6 +66,8 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
         found.model = found.model or (bool(value.size) and depth > 0)
     elif looks_like_optimizer(value):
         found.optimizers.append(value)
+    elif looks_like_scaler(value):
+        found.scaler = found.scaler or value
     elif looks_like_scheduler(value) or _named_scheduler(value, name):
         found.schedulers.append(value)
     elif depth < _MAX_DEPTH:

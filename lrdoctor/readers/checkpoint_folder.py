@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
-from lrdoctor.model.run import Checkpoint, Note, OptimizerState, SchedulerState
+from lrdoctor.model.run import Checkpoint, Note, OptimizerState, ScalerState, SchedulerState
 from lrdoctor.readers import checkpoint_names as names
 from lrdoctor.readers.checkpoint_contents import contents_of
 from lrdoctor.readers.checkpoint_layout import layout_of
 from lrdoctor.readers.dcp_folder import read_dcp
 from lrdoctor.readers.optimizer_state import optimizer_state
 from lrdoctor.readers.plain import Number, nested, number, whole
+from lrdoctor.readers.scaler_state import scaler_state, skipped_of
 from lrdoctor.readers.scheduler_state import has_clock, in_updates, scheduler_state, with_optimizer
 from lrdoctor.readers.storage import Entry, content_of, entries, head_of, joined, parent_of, size_of
 from lrdoctor.readers.torch_file import opened
@@ -39,6 +40,7 @@ class _Gathered:
     framework: str | None = None
     kind: str | None = None
     recomputes: bool = False
+    scaler: ScalerState | None = None
 
     @property
     def usable(self) -> bool:
@@ -78,6 +80,7 @@ def read_folder(path: str) -> Checkpoint:
         recomputes_schedule=found.framework if found.recomputes and not clocked else None,
         max_steps=found.max_steps,
         notes=tuple(found.notes),
+        scaler=found.scaler,
     )
 
 
@@ -133,7 +136,7 @@ def _is_pointer(item: str, found: _Gathered) -> bool:
 
 def _relevant(name: str) -> bool:
     patterns = (names.WEIGHTS, names.SCHEDULER, names.OPTIMIZER, names.DEEPSPEED)
-    return name == names.TRAINER_STATE or any(pattern.match(name) for pattern in patterns)
+    return name in (names.TRAINER_STATE, names.SCALER) or any(pattern.match(name) for pattern in patterns)
 
 
 def _gather_folder(item: str, found: _Gathered) -> None:
@@ -177,6 +180,9 @@ def _gather_file(item: str, found: _Gathered) -> None:
     elif name in names.BESIDE_SHARDS or name == names.RECIPE_STATE:
         _gather_saved(item, found)
         found.weights = found.weights or (name == names.RECIPE_STATE and _weights_above(found.path))
+    elif name == names.SCALER:
+        with opened(item) as file:
+            found.scaler = scaler_state(file.root, file.number)
     elif name == names.METADATA:
         _gather_distributed(found.path, found)
     elif name == names.TRAINER_STATE:
@@ -228,6 +234,7 @@ def _gather_tree(root: object, read: Number, found: _Gathered) -> None:
     found.max_steps = found.max_steps or whole(nested(root, "args", "train_iters"), read)
     batch = number(nested(root, "args", "global_batch_size"), read)
     found.schedulers += [in_updates(scheduler_state(value, read), batch) for value in held.schedulers]
+    found.scaler = found.scaler or (scaler_state(held.scaler, read) if held.scaler else skipped_of(root, read))
     if held.optimizers and (found.optimizer is None or not found.optimizer.param_groups):
         found.optimizer = optimizer_state(held.optimizers[0], read)
 

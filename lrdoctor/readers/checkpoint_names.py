@@ -19,6 +19,7 @@ MEGATRON_RANK = re.compile(r"^mp_rank_\d{2}(_\d{3})?(_\d{3})?$")  # tensor, pipe
 MEGATRON_FILE = "model_optim_rng.pt"
 # Files beside the shards of a DCP folder with all that is not sharded: Lightning's FSDP strategy, Megatron Core.
 BESIDE_SHARDS = frozenset({"meta.pt", "common.pt"})
+SCALER = "scaler.pt"  # accelerate, Transformers
 RECIPE_STATE = "recipe_state.pt"  # torchtune
 TRAINER_STATE = "trainer_state.json"
 METADATA, SHARD_SUFFIX = ".metadata", ".distcp"  # torch.distributed.checkpoint

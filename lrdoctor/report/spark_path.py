@@ -64,3 +64,15 @@ def polyline(
     if points and last <= first:  # a single point: a flat line
         points.append(f"{left + width:.1f},{y[0]:.1f}")
     return " ".join(points)
+
+
+def points(
+    steps: FloatArray,
+    lr: FloatArray,
+    span: tuple[float, float],
+    top: float,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> str:
+    """`lr` over `steps` as the points of a polyline in a box of `size`: 0 at its bottom, `top` at its top."""
+    width, height = size
+    return polyline(steps, lr, span, top, (_PAD, _PAD, width - 2 * _PAD, height - 2 * _PAD))

@@ -10,6 +10,7 @@ from lrdoctor.schedules.linear import LinearLR
 from lrdoctor.schedules.onecycle import OneCycleLR
 from lrdoctor.schedules.plateau import ReduceLROnPlateau
 from lrdoctor.schedules.polynomial import PolynomialLR
+from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.range_test import RangeTest
 from lrdoctor.schedules.stable_decay import WarmupStableDecay
 from lrdoctor.schedules.stepwise import MultiStepLR, StepLR
@@ -21,12 +22,14 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "Held",
     "InverseSqrt",
     "LinearLR",
     "MultiStepLR",
     "OneCycleLR",
     "Overlaid",
     "PolynomialLR",
+    "Product",
     "RangeTest",
     "ReduceLROnPlateau",
     "Sequence",

@@ -9,15 +9,19 @@ from lrdoctor.engine.remedies import stretched
 from lrdoctor.schedules import (
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
+    InverseSqrt,
     LinearLR,
     MultiStepLR,
     PolynomialLR,
+    ReduceLROnPlateau,
     Sequence,
     StepLR,
     Stepped,
     Unknown,
     Warmup,
+    WarmupStableDecay,
 )
 
 
@@ -31,6 +35,10 @@ from lrdoctor.schedules import (
         MultiStepLR(0.1, (30, 60)),
         PolynomialLR(0.1, total_iters=80, power=2.0),
         StepLR(0.1, 20),
+        CyclicLR(0.01, 0.1, 20, 30),
+        InverseSqrt(0.1, 40.0),
+        WarmupStableDecay(0.1, 60, 30),
+        ReduceLROnPlateau(0.1, (30.0, 60.0)),
         Warmup(CosineAnnealingLR(0.1, T_max=90), 10),
         Stepped(StepLR(0.1, 2), 10, "epoch"),
         Sequence((LinearLR(0.1, 20), CosineAnnealingLR(0.1, T_max=30)), (20,)),
