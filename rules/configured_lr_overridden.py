@@ -93,6 +93,8 @@ def configured_lr_overridden(
     if not asked or lead is None or group is None or len(group.lr) < MIN_POINTS or trajectory.step_unit == "env-step":
         return
     fit = lead.fits[0]
+    if fit.family == "RangeTest":
+        return
     exact = fit.sure and fit.exact and not fit.assumed
     peak = fit.peak_lr if exact else trajectory.peak_lr
     peaks = [peak, *(float(np.nanmax(other.lr)) for other in trajectory.groups[1:] if len(other.lr))]
