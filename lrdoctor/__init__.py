@@ -25,6 +25,11 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import as_measured as as_measured
+    from lrdoctor.engine.jumps import jump_window as jump_window
+    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
+    from lrdoctor.engine.jumps import loss_jump as loss_jump
     from lrdoctor.engine.metrics import better as better
     from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
@@ -96,6 +101,7 @@ _HOME = {
     "Hint": "lrdoctor.model.run",
     "Identification": "lrdoctor.model.identification",
     "InverseSqrt": "lrdoctor.schedules",
+    "Jump": "lrdoctor.engine.jumps",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
@@ -117,8 +123,9 @@ _HOME = {
     "Trajectory": "lrdoctor.model.trajectory",
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
-    "adam_warmup": "lrdoctor.engine.optimizers",
     "WarmupStableDecay": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
+    "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.audit",
     "better": "lrdoctor.engine.metrics",
     "contrast": "lrdoctor.engine.course",
@@ -127,6 +134,9 @@ _HOME = {
     "fine_tunes": "lrdoctor.engine.models",
     "first_apart": "lrdoctor.engine.apart",
     "guard": "lrdoctor.callbacks.guarding",
+    "jump_window": "lrdoctor.engine.jumps",
+    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
+    "loss_jump": "lrdoctor.engine.jumps",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_ticks": "lrdoctor.engine.counts",

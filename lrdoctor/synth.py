@@ -64,8 +64,9 @@ class Spike:
 class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
-    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `state` the scheduler's
-    state where it is not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
+    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's state where it
+    is not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
     """
 
     step: int
@@ -73,6 +74,7 @@ class Saved:
     optimizer: bool = True
     recomputes: str | None = None
     detached: Schedule | None = None
+    lost: int = 0
     state: SchedulerState | None = None
     entries: tuple[tuple[str, Scalar], ...] = ()
 
@@ -227,8 +229,9 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     further: tuple[dict[str, Scalar], ...] = tuple(
         {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
     )
-    count = saved.step if name in _STATEFUL else None
-    return OptimizerState(name, (group, *further), count, state_size=2, param_count=2)
+    counted = saved.step - saved.lost
+    step = counted if name in _STATEFUL and counted else None
+    return OptimizerState(name, (group, *further), step, state_size=2 if counted else 0, param_count=2)
 
 
 def _plain(value: object) -> Scalar:

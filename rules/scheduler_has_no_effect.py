@@ -68,19 +68,25 @@ STILL = re.compile(r"const|plateau|none|step|wsd|warmup_?(lr|only)?$", re.IGNORE
 IDLE = 1e12  # updates per tick: never stepped
 
 COSINE, LINEAR = CosineAnnealingLR(0.1, T_max=1000), Warmup(LinearLR(1e-3, total_iters=900), 100, 0.01)
-ADAM = {"optimizer": "Adam", "steps_per_epoch": 50}
+
+
+def _adam(schedule: Schedule, **settings: object) -> synth.RunSpec:
+    settings = {"optimizer": "Adam", "steps_per_epoch": 50, **settings}
+    return synth.run(schedule, **settings)  # type: ignore[arg-type]  # keywords of synth.run
+
+
 CASES = (
     Case("a cosine that was never stepped, seen in a checkpoint",
-         synth.run(Stepped(COSINE, IDLE), steps=1000, checkpoints=(1000,), **ADAM), fires=True),
+         _adam(Stepped(COSINE, IDLE), steps=1000, checkpoints=(1000,)), fires=True),
     Case("a warmup that was never begun, without a log",
-         synth.run(Stepped(LINEAR, IDLE), steps=1000, checkpoints=(500, 1000), log_lr=False, **ADAM), fires=True),
+         _adam(Stepped(LINEAR, IDLE), steps=1000, checkpoints=(500, 1000), log_lr=False), fires=True),
     Case("the settings name a cosine, the log shows a constant",
          synth.run(Constant(0.1), steps=1000, declared={"scheduler": "cosine"}), fires=True),
-    Case("stepped at every update", synth.run(COSINE, steps=1000, checkpoints=(500, 1000), **ADAM)),
+    Case("stepped at every update", _adam(COSINE, steps=1000, checkpoints=(500, 1000))),
     Case("stepped per epoch, saved within the first",
          synth.run(StepLR(0.1, 10), steps=120, per_epoch=120, checkpoints=(110,), complete=None, optimizer="Adam")),
     Case("a constant learning rate, and no scheduler",
-         synth.run(Constant(0.1), steps=1000, checkpoints=(1000,), **ADAM)),
+         _adam(Constant(0.1), steps=1000, checkpoints=(1000,))),
     Case("a constant learning rate, as the settings say",
          synth.run(Constant(0.1), steps=1000, declared={"scheduler": "constant_with_warmup"})),
     Case("never stepped, but the checkpoint is of the first 100 updates",

@@ -50,22 +50,28 @@ from lrdoctor import (
 )
 
 COSINE, STEPS = CosineAnnealingLR(0.1, T_max=1000), StepLR(0.1, 5, 0.5)
-ADAM = {"steps": 1000, "steps_per_epoch": 50, "optimizer": "Adam"}
 NEARLY = Constant(0.1 * (1.0 - 4e-7))
+
+
+def _adam(schedule: Schedule, **settings: object) -> synth.RunSpec:
+    settings = {"steps": 1000, "steps_per_epoch": 50, "optimizer": "Adam", **settings}
+    return synth.run(schedule, **settings)  # type: ignore[arg-type]  # keywords of synth.run
+
+
 CASES = (
     Case("the optimizer was built anew; the scheduler drives the old one",
-         synth.run(Constant(0.1), checkpoints=(synth.Saved(1000, detached=COSINE),), **ADAM), fires=True),
+         _adam(Constant(0.1), checkpoints=(synth.Saved(1000, detached=COSINE),)), fires=True),
     Case("the same without a log, a schedule of epochs",
-         synth.run(Constant(0.1), checkpoints=(synth.Saved(1000, detached=Stepped(STEPS, 50, "epoch")),), log_lr=False,
-                   **ADAM), fires=True),
-    Case("one optimizer", synth.run(COSINE, checkpoints=(500, 1000), **ADAM)),
-    Case("a warmup and a cosine in sequence", synth.run(Warmup(COSINE, 100, 0.01), checkpoints=(50, 1000), **ADAM)),
-    Case("no scheduler at all", synth.run(Constant(0.1), checkpoints=(1000,), **ADAM)),
-    Case("a scheduler just built", synth.run(Constant(0.05), checkpoints=(synth.Saved(5, detached=COSINE),), **ADAM)),
+         _adam(Constant(0.1), checkpoints=(synth.Saved(1000, detached=Stepped(STEPS, 50, "epoch")),), log_lr=False),
+         fires=True),
+    Case("one optimizer", _adam(COSINE, checkpoints=(500, 1000))),
+    Case("a warmup and a cosine in sequence", _adam(Warmup(COSINE, 100, 0.01), checkpoints=(50, 1000))),
+    Case("no scheduler at all", _adam(Constant(0.1), checkpoints=(1000,))),
+    Case("a scheduler just built", _adam(Constant(0.05), checkpoints=(synth.Saved(5, detached=COSINE),))),
     Case("apart by less than a millionth",
-         synth.run(NEARLY, checkpoints=(synth.Saved(1000, detached=Constant(0.1)),), **ADAM)),
+         _adam(NEARLY, checkpoints=(synth.Saved(1000, detached=Constant(0.1)),))),
     Case("a schedule computed by the framework",
-         synth.run(Constant(0.1), checkpoints=(synth.Saved(1000, detached=COSINE, recomputes="ultralytics"),), **ADAM)),
+         _adam(Constant(0.1), checkpoints=(synth.Saved(1000, detached=COSINE, recomputes="ultralytics"),))),
 )  # fmt: skip
 
 

@@ -67,22 +67,28 @@ MIN_UPDATES = 20
 WARM = Warmup(LinearLR(1e-3, total_iters=900), 100)
 COSINE = CosineAnnealingLR(0.1, T_max=1000)
 ON_FOUR = {"world_size": 4, "warmup_steps": 100}
-ADAM = {"optimizer": "AdamW", "checkpoints": (500, 1000)}
+
+
+def _adam(schedule: Schedule, **settings: object) -> synth.RunSpec:
+    settings = {"optimizer": "AdamW", "checkpoints": (500, 1000), **settings}
+    return synth.run(schedule, **settings)  # type: ignore[arg-type]  # keywords of synth.run
+
+
 CASES = (
     Case("four processes, each stepping a warmup and a linear decay built for one",
          synth.run(Stepped(WARM, 0.25), steps=1000, declared=ON_FOUR), fires=True),
     Case("stepped at each of two accumulated micro-batches, seen in checkpoints alone",
-         synth.run(Stepped(COSINE, 0.5), steps=1000, log_lr=False, **ADAM), fires=True),
+         _adam(Stepped(COSINE, 0.5), steps=1000, log_lr=False), fires=True),
     Case("stepped by the framework and by hand",
-         synth.run(Stepped(COSINE, 0.5), steps=1000, **ADAM), fires=True),
-    Case("once per update", synth.run(WARM, steps=1000, declared=ON_FOUR, **ADAM)),
+         _adam(Stepped(COSINE, 0.5), steps=1000), fires=True),
+    Case("once per update", _adam(WARM, steps=1000, declared=ON_FOUR)),
     Case("four times per update, built four times as long",
-         synth.run(Stepped(replace(COSINE, T_max=4000), 0.25), steps=1000, declared=ON_FOUR, **ADAM)),
+         _adam(Stepped(replace(COSINE, T_max=4000), 0.25), steps=1000, declared=ON_FOUR)),
     Case("twice per update, the schedule 9 % short of what that makes",
-         synth.run(Stepped(replace(COSINE, T_max=1820), 0.5), steps=1000, **ADAM)),
+         _adam(Stepped(replace(COSINE, T_max=1820), 0.5), steps=1000)),
     Case("twice per update, 11 % short",
-         synth.run(Stepped(replace(COSINE, T_max=1780), 0.5), steps=1000, **ADAM), fires=True),
-    Case("once per epoch", synth.run(StepLR(0.1, 20), steps=1000, per_epoch=20, **ADAM)),
+         _adam(Stepped(replace(COSINE, T_max=1780), 0.5), steps=1000), fires=True),
+    Case("once per epoch", _adam(StepLR(0.1, 20), steps=1000, per_epoch=20)),
     Case("a decay over half the training, on purpose",
          synth.run(replace(WARM, main=LinearLR(1e-3, total_iters=400)), steps=1000, declared=ON_FOUR)),
 )  # fmt: skip

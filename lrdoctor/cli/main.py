@@ -17,6 +17,7 @@ _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
+    "range-test": "Read a learning-rate range test and suggest peak LRs.",
     "rules": "List the rules.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3
@@ -31,7 +32,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command = import_module(f"lrdoctor.cli.{name}").command
+        command = import_module(f"lrdoctor.cli.{name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -47,14 +47,22 @@ def _counts(point: Checkpoint) -> Counts | None:
 def steps_per_update(counts: tuple[Counts, ...]) -> int | None:
     """How many times the scheduler is stepped per update, if a whole number of times; 1 where they go together.
 
-    Two checkpoints tell it by what was added between them, which a count that was lost on a resume does not blur; one
-    alone by its totals. None where the latest checkpoints say no whole number.
+    The totals of the latest checkpoint say it, and what was added since the one before must say the same: a count that
+    was lost on a resume in between blurs only one of them.
     """
     if not counts:
         return None
-    last, before = counts[-1], counts[-2] if len(counts) > 1 else None
-    added = (last.ticks - before.ticks, last.updates - before.updates) if before else (last.ticks, last.updates)
-    ticks, updates = added if before and added[0] > 0 and added[1] > 0 else (last.ticks, last.updates)
+    last = counts[-1]
+    times = _whole(last.ticks, last.updates)
+    if len(counts) == 1 or times is None:
+        return times
+    before = counts[-2]
+    return times if _whole(last.ticks - before.ticks, last.updates - before.updates) == times else None
+
+
+def _whole(ticks: float, updates: float) -> int | None:
+    if ticks <= 0 or updates <= 0:
+        return None
     times = round(ticks / updates)
     return times if times and abs(ticks / updates - times) <= _PER_TICK * times else None
 

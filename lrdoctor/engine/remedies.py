@@ -15,7 +15,14 @@ _LENGTHS = (*_HORIZONS, "T_0", "step_size")
 
 
 def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
-    """A family with a planned end, ending after `ticks` instead; families without one are returned as they are."""
+    """A family with a planned end, ending after `ticks` instead; families without one are returned as they are.
+
+    Behind a warmup, the warmup stays as long as it is; on a slower clock, `ticks` are that clock's.
+    """
+    if isinstance(schedule, Warmup):
+        return replace(schedule, main=with_horizon(schedule.main, max(round(ticks - schedule.steps), 1)))
+    if isinstance(schedule, Stepped):
+        return replace(schedule, schedule=with_horizon(schedule.schedule, ticks))
     return _replaced(schedule, {name: ticks for name in _HORIZONS if hasattr(schedule, name)})
 
 

@@ -29,11 +29,12 @@ def test_checkpoints_without_both_counts_are_left_out():
 
 @pytest.mark.parametrize(("points", "times"), [
     ([(100, 100)], 1), ([(200, 100)], 2), ([(201, 100)], 2), ([(105, 100)], None), ([(5, 100)], None), ([], None),
-    ([(100, 100), (200, 150)], 2),  # the last 50 updates alone tell: the optimizer's count was lost before
+    ([(100, 50), (200, 100)], 2),
+    ([(120, 120), (300, 180)], None),  # the optimizer lost its count at 120: 180 more steps, 60 more updates
+    ([(240, 240), (480, 240)], None),  # or at 240
     ([(100, 100), (150, 300)], None),
-    ([(100, 100), (100, 100)], 1),
 ])  # fmt: skip
-def test_steps_per_update_are_told_by_what_was_added_between_checkpoints(points, times):
+def test_steps_per_update_are_told_by_totals_and_by_what_was_added_since(points, times):
     assert steps_per_update(counts_of([saved(*point) for point in points])) == times
 
 

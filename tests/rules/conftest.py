@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 from lrdoctor import synth
-from lrdoctor.engine import Evidence, Sibling, apply_rules, load_rules, sibling_of
+from lrdoctor.engine import Evidence, Rule, Sibling, apply_rules, load_rules, sibling_of
 from lrdoctor.identify import identify
+from lrdoctor.model.arrays import floats
 from lrdoctor.model.finding import Finding
 from lrdoctor.model.identification import Identification
+from lrdoctor.model.run import Run
 from lrdoctor.readers.checkpoint import read_checkpoint
 from lrdoctor.reconstruct import reconstruct
 from lrdoctor.resources import rules_dir
@@ -92,15 +95,17 @@ def train(tmp_path: Path) -> Callable[..., Executed]:
 def diagnose() -> Callable[..., list[Finding]]:
     """The active findings on an executed run; `float32` as TensorBoard logs it. Further settings are synth.run's.
 
-    `identified=False` leaves the schedule unread, for rules that rest on the log itself: reading an odd one takes long.
+    `losses` are the losses that were trained with, in place of made-up ones. `identified=False` leaves the schedule
+    unread, for rules that rest on the log itself: reading an odd one takes long.
     """
-    rules = load_rules([rules_dir()])
+    rules = _built_in()
 
     def ask(
         executed: Executed | Sequence[float],
         *,
         float32: bool = False,
         identified: bool = True,
+        losses: Sequence[float] | None = None,
         siblings: Sequence[synth.RunSpec] = (),
         **settings: Any,
     ) -> list[Finding]:
@@ -109,7 +114,8 @@ def diagnose() -> Callable[..., list[Finding]]:
         spec = synth.run(
             Unknown(tuple(range(len(lrs))), tuple(lrs)), **{"steps": len(lrs), "complete": None, **settings}
         )
-        run = replace(spec.build(), checkpoints=tuple(read_checkpoint(path) for path in executed.checkpoints))
+        run = spec.build() if losses is None else _with_losses(spec.build(), losses)
+        run = replace(run, checkpoints=tuple(read_checkpoint(path) for path in executed.checkpoints))
         trajectory = reconstruct(run)
         beside = tuple(_sibling(spec) for spec in siblings)
         reading = identify(trajectory, run.checkpoints) if identified else Identification()
@@ -118,6 +124,16 @@ def diagnose() -> Callable[..., list[Finding]]:
         return [finding for finding in applied.findings if finding.suppressed_by is None]
 
     return ask
+
+
+@cache
+def _built_in() -> tuple[Rule, ...]:
+    return load_rules([rules_dir()])
+
+
+def _with_losses(run: Run, losses: Sequence[float]) -> Run:
+    trained = [replace(one, values=floats(losses)) if one.tag == "train/loss" else one for one in run.series]
+    return replace(run, series=tuple(trained))
 
 
 def _sibling(spec: synth.RunSpec) -> Sibling:
