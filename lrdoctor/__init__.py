@@ -42,7 +42,6 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
-    from lrdoctor.engine.remedies import scaled as scaled
     from lrdoctor.engine.remedies import stretched as stretched
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
@@ -91,6 +90,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
+    from lrdoctor.schedules.scaled import scaled as scaled
     from lrdoctor.simulate.range_test import range_test as range_test
 
 
@@ -169,7 +169,7 @@ _HOME = {
     "range_test": "lrdoctor.simulate.range_test",
     "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
-    "scaled": "lrdoctor.engine.remedies",
+    "scaled": "lrdoctor.schedules.scaled",
     "stated_in_steps": "lrdoctor.engine.stated",
     "stated_whole": "lrdoctor.identify.declared",
     "steps_per_update": "lrdoctor.engine.counts",
