@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,8 @@ _SAME_COST = 0.75
 _PLAIN_DIGITS, _PLAIN_COST = 2.0, 13.0
 _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
+_PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
+_FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
 _MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
 
@@ -83,6 +85,8 @@ def _judged(
     for clock in clocks(trajectory, stretch, first):
         for candidate in _on(clock, checkpoints, trajectory, quick):
             found = _judge(candidate, clock, clock.points.thin)
+            if found is not None and candidate.family == "ReduceLROnPlateau" and clock.unit == "update":
+                found = replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
             if found is not None:
                 yield found
 
@@ -215,7 +219,7 @@ def _confidence(best: Judged, rival: Judged | None) -> float:
         apart = rival is None or rival.error > 5 * best.error
         sure = 0.8 if best.error < 1e-3 and apart else 0.6
     else:
-        sure = 0.99 if spare > 3 else 0.7
+        sure = 0.99 if spare > 3 else 0.7 if best.cost < _FEW_POINTS_COST else _FEW_POINTS
         if rival is not None and rival.exact:
             sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
         sure = min(sure, 0.85) if best.candidate.assumed else sure

@@ -85,7 +85,7 @@ def _stated(
                 stated = _shortest(found, sample, ends, floored)
                 if stated is not None and _misfit(stated, rest) <= 1.0 and _sensible(stated):
                     yield _named(stated)
-                    if shape.self_similar and (not floored or shape is EXPONENTIAL):
+                    if not floored or shape is EXPONENTIAL:
                         yield from _to_other_floors(stated, rest, sample, ends)
                     return
 
@@ -95,11 +95,16 @@ def _to_other_floors(known: Decline, rest: Stretch, sample: Stretch, ends: tuple
     for end in dict.fromkeys(ends):
         length = end - known.origin
         longer = length >= known.length - 1e-6 and known.shape is not EXPONENTIAL
-        if longer or length < float(rest.t[-1]) - known.origin - 1.0:
+        if longer or not known.shape.floored or length < float(rest.t[-1]) - known.origin - 1.0:
             continue
-        stated = _plain_rates(_cut(known, length), sample, floored=True)
+        similar = _cut(known, length) if known.shape.self_similar else _settled(known, length, sample)
+        stated = _plain_rates(similar, sample, floored=True)
         if _misfit(stated, rest) <= 1.0 and _sensible(stated):
             yield _named(stated)
+
+
+def _settled(known: Decline, length: float, sample: Stretch) -> Decline:
+    return settle(known.shape, sample.t, sample.lr, replace(known, length=length), floored=True)
 
 
 def _cut(whole: Decline, length: float) -> Decline:
