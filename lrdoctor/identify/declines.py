@@ -16,6 +16,8 @@ from lrdoctor.schedules import CosineAnnealingLR, ExponentialLR, LinearLR, Warmu
 _USUAL = (COSINE, LINE, GEOMETRIC, INVERSE_ROOT, POWER)
 _RARE = (K_COSINE,)
 _STABLE = (LINE, COSINE, ROOT, GEOMETRIC, EXPONENTIAL)
+_LOOKED_AT, _FEWEST_LOOKED_AT = 200, 12  # points
+_SCATTER = 30.0  # roundings of a fourth difference, which adds up sixteen of them
 _FLAT = 3  # points at the peak: fewer are no stable part
 _FLOORS = (0.1, 0.01, 0.05, 0.02, 0.2, 0.001, 0.5)  # shares of the peak that a decay by one factor is planned to end at
 _BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
@@ -24,7 +26,7 @@ _BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
 def decline_candidates(stretch: Stretch) -> Iterator[Candidate]:
     """Exact readings of the stretch as a decline behind any kind of warmup, or with a ramp over its start."""
     thin = stretch.thin
-    if len(thin) < 5:
+    if len(thin) < 5 or _is_rough(stretch):
         return
     stable = list(_stable_candidates(thin))
     yield from stable
@@ -35,6 +37,22 @@ def decline_candidates(stretch: Stretch) -> Iterator[Candidate]:
         yield from found
         if found:
             return
+
+
+def _is_rough(stretch: Stretch) -> bool:
+    """Whether neighbouring points scatter by more than the log's rounding: then no curve is exact on them.
+
+    Fourth differences of noise alternate in sign, those of a smooth curve hardly ever.
+    """
+    middle = (stretch.top + len(stretch)) // 2
+    part = slice(max(stretch.top, middle - _LOOKED_AT), middle + _LOOKED_AT)
+    t, lr = stretch.t[part], stretch.lr[part]
+    if len(t) < _FEWEST_LOOKED_AT or float(np.ptp(np.diff(t))) > 1e-9 * float(t[-1] - t[0]):
+        return False
+    bends = np.diff(lr, 4)
+    if float(np.median(np.abs(bends))) <= _SCATTER * float(np.median(stretch.tol[part])):
+        return False
+    return float(bends[1:] @ bends[:-1]) < -0.4 * float(bends @ bends)
 
 
 def _from_top(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:

@@ -45,17 +45,21 @@ class _Head:
     lead: float  # of the log's clock over the decline's
 
 
-def behind_heads(stretch: Stretch, tail: Tail, begin: int) -> Iterator[Candidate]:
-    """Readings of the whole stretch of which `tail` explains the points from `begin` on."""
+def behind_heads(stretch: Stretch, tail: Tail, begin: int, last: float | None = None) -> Iterator[Candidate]:
+    """Readings of the whole stretch of which `tail` explains the points from `begin` on.
+
+    `last` is the run's last tick where the stretch is only its beginning.
+    """
+    longest = LONGEST_FLAT * (stretch.last if last is None else last)
     first = _first_explained(stretch, tail, begin)
     if first == 0:
         if -stretch.slack <= tail.origin <= 1.0 and stretch.t[0] >= tail.origin:
             yield _candidate(stretch, tail, tail.main, 0.0 - tail.origin, None, 0.0)
         return
     if tail.origin > 0:
-        yield from _in_front(stretch, tail, first)
+        yield from _in_front(stretch, tail, first, longest)
     if abs(tail.origin) <= 1.0:
-        yield from _over(stretch, tail, first)
+        yield from _over(stretch, tail, first, longest)
 
 
 def _first_explained(stretch: Stretch, tail: Tail, begin: int) -> int:
@@ -66,7 +70,7 @@ def _first_explained(stretch: Stretch, tail: Tail, begin: int) -> int:
     return int(wrong[-1]) + 1 if len(wrong) else 0
 
 
-def _in_front(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
+def _in_front(stretch: Stretch, tail: Tail, first: int, longest: float) -> Iterator[Candidate]:
     """The decline's clock starts where the ramp ends."""
     t, lr, tol = stretch.t[:first], stretch.lr[:first], stretch.tol[:first]
     top = float(tail.main.lr_at([0.0])[0])
@@ -75,7 +79,7 @@ def _in_front(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
         if steps <= 0:
             continue
         for kind in KINDS if steps > 1 else ("linear", "constant"):
-            if kind == "constant" and steps > LONGEST_FLAT * stretch.last:
+            if kind == "constant" and steps > longest:
                 continue
             start = _start_factor(kind, np.maximum(t + shift, 0.0), lr / top, steps)
             for factor in _plain_factors(start, float(tol[0]) / top, steps):
@@ -137,19 +141,19 @@ def _explains(fitted: FloatArray, lr: FloatArray, tol: FloatArray) -> bool:
     return bool((np.abs(fitted - lr) <= tol).all())
 
 
-def _over(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
+def _over(stretch: Stretch, tail: Tail, first: int, longest: float) -> Iterator[Candidate]:
     """The decline's clock runs all along; while the ramp lasts it may be a tick ahead."""
     for ahead in (0.0, 1.0) if tail.origin == 1.0 else (0.0,):
-        yield from _over_clock(stretch, tail, first, ahead)
+        yield from _over_clock(stretch, tail, first, ahead, longest)
 
 
-def _over_clock(stretch: Stretch, tail: Tail, first: int, ahead: float) -> Iterator[Candidate]:
+def _over_clock(stretch: Stretch, tail: Tail, first: int, ahead: float, longest: float) -> Iterator[Candidate]:
     t = stretch.t[:first] - tail.origin
     main = tail.main.lr_at(t + ahead)
     ends = float(stretch.t[first]) - tail.origin
     head = _Head(t, stretch.lr[:first], stretch.tol[:first], main, tail.main.peak_lr, ends, tail.origin)
     for kind, toward, steps, factor, lead in _ramps_over(head, tail.main):
-        too_long = kind == "constant" and steps > LONGEST_FLAT * stretch.last
+        too_long = kind == "constant" and steps > longest
         if too_long or not (steps > 0 and steps > t[-1] - 1e-6 and factor > -1e-12):
             continue
         try:

@@ -33,6 +33,7 @@ from lrdoctor.schedules import (
 
 POINTS = 80
 NEARLY = 30.0  # roundings: a fit this close may become exact once its numbers are stated
+_FAR = 0.01  # of the range
 _K_DIGITS = 2
 _SHORT = 5  # digits of an LR that a person writes
 
@@ -61,7 +62,17 @@ def tails(
             ends = tuple(end for end in stretch.planned if end > origin)
             if shape.ends and len(fitted) < len(rest):
                 ends = (*ends, float(fitted.t[-1]))
-            yield from _stated(shape, rest, sample, origin, ends, free)
+            found = list(_stated(shape, rest, sample, origin, ends, free))
+            yield from found
+            if not found and _is_far(shape, sample, origin, ends):
+                break
+
+
+def _is_far(shape: Shape, sample: Stretch, origin: float, ends: tuple[float, ...]) -> bool:
+    """Whether the shape is so far off that starting it a tick earlier or later cannot mend it."""
+    near = (_FAR + 4.0 / max(float(sample.t[-1] - sample.t[0]), 1.0)) * float(np.ptp(sample.lr))
+    starts = solve(shape, sample.t, sample.lr, origin, ends, shape.floored, False)
+    return all(float(np.abs(one.lr_at(sample.t) - sample.lr).max()) > near for one in starts)
 
 
 def _falling(rest: Stretch) -> Stretch:
