@@ -72,12 +72,13 @@ def planned(
 ) -> tuple[Schedule, str]:
     """The schedule the run was meant to follow over trajectory steps, and where it was taken from.
 
-    A broken resume is told by a finding, whose remedy is the schedule as it would have gone on. `ReadError` where
-    nothing was identified.
+    A broken resume is told by a finding, whose remedy is the schedule as it would have gone on; a constant there stands
+    for one that is not known. `ReadError` where nothing was identified.
     """
     for finding in findings:
-        if finding.code.startswith("LR2") and finding.remedy is not None and finding.remedy.schedule is not None:
-            return finding.remedy.schedule, f"the remedy of {finding.code}: the schedule before it was interrupted"
+        schedule = finding.remedy.schedule if finding.remedy is not None else None
+        if finding.code.startswith("LR2") and schedule is not None and not isinstance(schedule, Constant):
+            return schedule, f"the remedy of {finding.code}: the schedule before it was interrupted"
     lead = identification.lead
     sure = [fit for fit in lead.fits if fit.sure] if lead is not None else []
     if lead is not None and sure and len(sure) == len(lead.fits):
