@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench fixtures docs accuracy-sim clean
+.PHONY: help check lint types layers test bench fixtures docs accuracy accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fixtures: ## Rebuild fixtures/runs by driving the real frameworks
 
 docs: ## Rebuild the pages made from the code: rules and command line
 	$(PYTHON) docs/make.py
+
+accuracy: ## How often schedules and faults are named, and healthy runs blamed (half an hour on two cores)
+	$(PYTHON) bench/accuracy/run.py --write docs/accuracy.md
 
 accuracy-sim: ## How far the loss estimate is off on models it has not seen (needs the public curves)
 	$(PYTHON) scripts/accuracy_sim.py

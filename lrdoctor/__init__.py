@@ -11,20 +11,48 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
     from lrdoctor.audit import audit as audit
+    from lrdoctor.callbacks.guarding import guard as guard
+    from lrdoctor.engine.apart import Apart as Apart
+    from lrdoctor.engine.apart import first_apart as first_apart
+    from lrdoctor.engine.apart import worst_apart as worst_apart
+    from lrdoctor.engine.counts import Counts as Counts
+    from lrdoctor.engine.counts import counts_of as counts_of
+    from lrdoctor.engine.counts import planned_ticks as planned_ticks
+    from lrdoctor.engine.counts import steps_per_update as steps_per_update
+    from lrdoctor.engine.course import Contrast as Contrast
+    from lrdoctor.engine.course import Course as Course
+    from lrdoctor.engine.course import contrast as contrast
+    from lrdoctor.engine.course import course_of as course_of
+    from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import Sibling as Sibling
+    from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import as_measured as as_measured
+    from lrdoctor.engine.jumps import jump_window as jump_window
+    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
+    from lrdoctor.engine.jumps import loss_jump as loss_jump
+    from lrdoctor.engine.metrics import better as better
+    from lrdoctor.engine.metrics import trend as trend
+    from lrdoctor.engine.models import fine_tunes as fine_tunes
+    from lrdoctor.engine.models import transformer_of as transformer_of
+    from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
     from lrdoctor.engine.remedies import scaled as scaled
+    from lrdoctor.engine.remedies import stretched as stretched
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
     from lrdoctor.engine.rule import rule as rule
+    from lrdoctor.engine.stated import stated_in_steps as stated_in_steps
+    from lrdoctor.identify.declared import stated_whole as stated_whole
     from lrdoctor.model.finding import Finding as Finding
     from lrdoctor.model.finding import Remedy as Remedy
     from lrdoctor.model.identification import Fit as Fit
     from lrdoctor.model.identification import Identification as Identification
     from lrdoctor.model.run import Checkpoint as Checkpoint
+    from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import Scalar as Scalar
     from lrdoctor.model.run import SchedulerState as SchedulerState
     from lrdoctor.model.schedule import Schedule as Schedule
     from lrdoctor.model.trajectory import Curve as Curve
@@ -52,22 +80,29 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
 
+
 __version__ = "0.1.0"
 
 _HOME = {
+    "Apart": "lrdoctor.engine.apart",
     "Case": "lrdoctor.engine.rule",
     "Checkpoint": "lrdoctor.model.run",
     "Constant": "lrdoctor.schedules",
+    "Contrast": "lrdoctor.engine.course",
     "CosineAnnealingLR": "lrdoctor.schedules",
     "CosineAnnealingWarmRestarts": "lrdoctor.schedules",
+    "Counts": "lrdoctor.engine.counts",
+    "Course": "lrdoctor.engine.course",
     "Curve": "lrdoctor.model.trajectory",
     "CyclicLR": "lrdoctor.schedules",
     "ExponentialLR": "lrdoctor.schedules",
     "Finding": "lrdoctor.model.finding",
     "Fit": "lrdoctor.model.identification",
     "GroupTrajectory": "lrdoctor.model.trajectory",
+    "Hint": "lrdoctor.model.run",
     "Identification": "lrdoctor.model.identification",
     "InverseSqrt": "lrdoctor.schedules",
+    "Jump": "lrdoctor.engine.jumps",
     "LinearLR": "lrdoctor.schedules",
     "LossCurve": "lrdoctor.model.trajectory",
     "MultiStepLR": "lrdoctor.schedules",
@@ -79,6 +114,7 @@ _HOME = {
     "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
+    "Scalar": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
     "Sequence": "lrdoctor.schedules",
@@ -89,14 +125,35 @@ _HOME = {
     "Unknown": "lrdoctor.schedules",
     "Warmup": "lrdoctor.schedules",
     "WarmupStableDecay": "lrdoctor.schedules",
+    "adam_warmup": "lrdoctor.engine.optimizers",
+    "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.audit",
-    "read": "lrdoctor.readers",
+    "better": "lrdoctor.engine.metrics",
+    "contrast": "lrdoctor.engine.course",
+    "counts_of": "lrdoctor.engine.counts",
+    "course_of": "lrdoctor.engine.course",
+    "fine_tunes": "lrdoctor.engine.models",
+    "first_apart": "lrdoctor.engine.apart",
+    "guard": "lrdoctor.callbacks.guarding",
+    "jump_window": "lrdoctor.engine.jumps",
+    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
+    "loss_jump": "lrdoctor.engine.jumps",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
+    "planned_ticks": "lrdoctor.engine.counts",
+    "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
     "scaled": "lrdoctor.engine.remedies",
+    "stated_in_steps": "lrdoctor.engine.stated",
+    "stated_whole": "lrdoctor.identify.declared",
+    "steps_per_update": "lrdoctor.engine.counts",
+    "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "transformer_of": "lrdoctor.engine.models",
+    "trend": "lrdoctor.engine.metrics",
+    "updates_of": "lrdoctor.engine.course",
     "with_horizon": "lrdoctor.engine.remedies",
+    "worst_apart": "lrdoctor.engine.apart",
 }
 _MODULES = frozenset({"synth"})  # public names that are modules themselves
 

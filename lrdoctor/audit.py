@@ -12,13 +12,15 @@ from typing import Any
 from lrdoctor import __version__
 from lrdoctor.engine import Evidence, Rule, apply_rules, load_rules, select_rules, sibling_of
 from lrdoctor.engine.optimizers import optimizer_of
-from lrdoctor.errors import LrdoctorError, MissingExtraError, ReadError
+from lrdoctor.errors import LrdoctorError, MissingExtraError, ReadError, UsageError
 from lrdoctor.identify import identify
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis, Skipped, TorchReplay, Verdict
 from lrdoctor.model.finding import Finding, Remedy
+from lrdoctor.model.run import Run
 from lrdoctor.readers.discover import RunFiles, discover
 from lrdoctor.readers.load import load
 from lrdoctor.reconstruct import reconstruct
+from lrdoctor.reconstruct.asked import has, names_in, near
 from lrdoctor.resources import rules_dir
 
 Progress = Callable[[str, int, int], None]
@@ -51,6 +53,7 @@ def audit(paths: Sequence[str], options: Options | None = None, progress: Progre
     rules = rules_of(options)
     found = discover(paths)
     examined, lost = _examine_all(found.runs, options, progress)
+    _check_tags([one.run for one in examined], options)
     siblings = [sibling_of(one.run, one.trajectory, one.identification) for one in examined]
     diagnoses = []
     for index, one in enumerate(examined):
@@ -61,6 +64,23 @@ def audit(paths: Sequence[str], options: Options | None = None, progress: Progre
     progress("checking", len(examined), len(examined))
     skipped = sorted({*found.skipped, *lost}, key=lambda item: (item.path, item.reason))
     return Audit(tuple(diagnoses), tuple(skipped), __version__)
+
+
+def _check_tags(runs: Sequence[Run], options: Options) -> None:
+    """`UsageError` for a tag on the command line that not one run has: a misspelling must not look like a finding."""
+    asked = (("--lr-tag", options.lr_tag), ("--loss-tag", options.loss_tag), ("--step-tag", options.step_tag))
+    for option, wanted in asked:
+        counters = option == "--step-tag"
+        if wanted is None or not runs or any(has(run, wanted, counters=counters) for run in runs):
+            continue
+        every = {name for run in runs for name in names_in(run, counters=counters)}
+        alike = near(wanted, every)
+        raise UsageError(
+            f"No run has a series named {wanted!r} ({option}).",
+            why=f"{len(every):,} names were read" + (f"; the nearest are {', '.join(alike)}" if alike else ""),
+            hint=f"give the name as the log spells it{f', for example {option} {alike[0]!r}' if alike else ''};"
+            " --show-sources shows what is guessed without the option",
+        )
 
 
 def rules_of(options: Options) -> tuple[Rule, ...]:

@@ -7,7 +7,8 @@
     |   `-- RuleFileError       a rule file of the user's is broken
     |-- NothingReadableError    exit 3   no path held anything that could be read
     |-- ReadError               exit 3   one file could not be used at all
-    `-- MissingExtraError       exit 2   an optional dependency is needed and absent
+    |-- MissingExtraError       exit 2   an optional dependency is needed and absent
+    `-- ScheduleFaultError               a strict guard found a fault while training
 
 The command line catches `LrdoctorError` once, prints its parts to stderr and exits with `exit_status`.
 """
@@ -72,3 +73,8 @@ class ReadError(LrdoctorError):
 class NothingReadableError(LrdoctorError):
     slug = "nothing-readable"
     exit_status = 3
+
+
+class ScheduleFaultError(LrdoctorError):
+    slug = "schedule-fault"
+    exit_status = 1

@@ -16,7 +16,8 @@ from lrdoctor.errors import SettingsError
 class Settings:
     """What a project has decided once. Keys are spelled with dashes in the file.
 
-    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`.
+    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`; `limits` names what
+    readers take at most, see `lrdoctor.limits`.
     """
 
     select: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class Settings:
     device: str = "auto"
     jobs: int = 1
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     origin: str | None = None
 
 
@@ -91,6 +93,9 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
         allowed = _CHOICES.get(name)
         fits = isinstance(value, str) and (allowed is None or value in allowed)
         wanted = "one of " + ", ".join(allowed) if allowed else "a string"
+    elif name == "limits":
+        fits, wanted = isinstance(value, Mapping), "a table of limits"
+        value = {key.replace("-", "_"): number for key, number in value.items()} if fits else value
     else:
         fits = isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values())
         wanted = "a table of rule codes, each a table of options"

@@ -40,6 +40,7 @@ class Loss:
     """floor + fall * (1 + step / 100) ** -0.5 plus Gaussian noise; non-finite from step `breaks_at` on.
 
     `sawtooth` falls away over each epoch, as the running mean of a loss meter that is reset at the epoch's end does.
+    A new value is measured every `held` steps and logged until the next, as the mean of an epoch is.
     """
 
     floor: float = 2.0
@@ -47,6 +48,7 @@ class Loss:
     noise: float = 0.02
     sawtooth: float = 0.0
     breaks_at: int | None = None
+    held: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,21 @@ class Spike:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint written after `step` steps, and which parts it holds."""
+    """A checkpoint written after `step` steps, and which parts it holds.
+
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
+    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's state where it
+    is not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
+    """
 
     step: int
     scheduler: bool = True
     optimizer: bool = True
     recomputes: str | None = None
+    detached: Schedule | None = None
+    lost: int = 0
+    state: SchedulerState | None = None
+    entries: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +89,10 @@ class RunSpec:
     log_every: int = 1
     first_step: int = 0
     log_lr: bool = True
+    further_groups: tuple[Schedule, ...] = ()
     loss: Loss | None = field(default_factory=Loss)
     spikes: tuple[Spike, ...] = ()
+    curves: tuple[tuple[str, Schedule], ...] = ()
     resume_at: tuple[int, ...] = ()
     checkpoints: tuple[Saved, ...] = ()
     declared: tuple[tuple[str, Scalar], ...] = ()
@@ -106,10 +119,14 @@ class RunSpec:
             axes["epoch"] = floats(steps // self.steps_per_epoch)
         session = ints(np.searchsorted(self.resume_at, steps, side="right")) if self.resume_at else None
         values = {}
-        if self.log_lr:
+        if self.log_lr and not self.further_groups:
             values["train/lr"] = self.schedule.lr_at(steps)
+        elif self.log_lr:
+            for index, group in enumerate((self.schedule, *self.further_groups)):
+                values[f"train/lr/pg{index}"] = group.lr_at(steps)
         if self.loss is not None:
             values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
+        values |= {tag: curve.lr_at(steps) for tag, curve in self.curves}
         lines = ints(np.arange(2, len(steps) + 2))
         file = f"{self.path}/metrics.csv"
         return tuple(
@@ -126,8 +143,10 @@ def run(
     log_every: int = 1,
     first_step: int = 0,
     log_lr: bool = True,
+    further_groups: tuple[Schedule, ...] = (),
     loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
+    curves: Mapping[str, Schedule] | None = None,
     resume_at: tuple[int, ...] = (),
     checkpoints: tuple[int | Saved, ...] = (),
     batch_size: int | None = None,
@@ -140,7 +159,9 @@ def run(
     """A run of `steps` optimizer updates under `schedule`, nothing computed yet.
 
     `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
-    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out. `resume_at` are the steps at which a new
+    log, `first_step` cuts its head off, `log_lr=False` leaves the LR out; `further_groups` are the schedules of the
+    parameter groups after the first, over updates. `curves` are further series by tag (a metric, the momentum), each a
+    function of the update like a schedule. `resume_at` are the steps at which a new
     session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
     length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
     `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
@@ -157,8 +178,10 @@ def run(
         log_every=log_every,
         first_step=first_step,
         log_lr=log_lr,
+        further_groups=further_groups,
         loss=loss,
         spikes=spikes,
+        curves=tuple((curves or {}).items()),
         resume_at=resume_at,
         checkpoints=tuple(item if isinstance(item, Saved) else Saved(item) for item in checkpoints),
         declared=tuple(known.items()),
@@ -176,11 +199,12 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
         values[(steps >= spike.at) & (steps < spike.at + spike.lasts)] += spike.height
     if loss.breaks_at is not None:
         values[steps >= loss.breaks_at] = np.nan
-    return values
+    _, first = np.unique(steps // loss.held, return_inverse=True)
+    return values if loss.held == 1 else values[np.unique(first, return_index=True)[1]][first]
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
-    state = _state(spec.schedule, float(saved.step))
+    state = saved.state or _state(saved.detached or spec.schedule, float(saved.step))
     return Checkpoint(
         path=f"{spec.path}/step_{saved.step:06d}.pt",
         kind="torch",
@@ -198,10 +222,16 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     """One parameter group, with what a torch scheduler leaves in it."""
     name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
     group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
-    if state is not None:
+    if state is not None and state.base_lrs and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
-    return OptimizerState(name, (group,), saved.step if name in _STATEFUL else None, state_size=2, param_count=2)
+    group |= dict(saved.entries)
+    further: tuple[dict[str, Scalar], ...] = tuple(
+        {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
+    )
+    counted = saved.step - saved.lost
+    step = counted if name in _STATEFUL and counted else None
+    return OptimizerState(name, (group, *further), step, state_size=2 if counted else 0, param_count=2)
 
 
 def _plain(value: object) -> Scalar:

@@ -32,10 +32,8 @@ resumed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lrdoctor import (
     Case,
@@ -44,23 +42,24 @@ from lrdoctor import (
     Finding,
     Fit,
     Identification,
+    Jump,
     LossCurve,
     MultiStepLR,
     Remedy,
     StepLR,
     Trajectory,
+    as_measured,
+    jump_window,
+    largest_rise_elsewhere,
+    loss_jump,
     rule,
     synth,
 )
 
-Array = npt.NDArray[np.float64]
-
 STEP_RATIO = 1.5
 """A milestone changes the learning rate at least by this factor (chosen by us)."""
-EPOCH_POINTS = 3
-"""Points on each side where the loss was logged once an epoch (chosen by us)."""
-CONTROLS = 60
-"""Other places of the run that are looked at for comparison."""
+FEWEST_POINTS = 12
+"""A shorter loss curve tells nothing (chosen by us)."""
 OUTSTANDING = 2.0
 """A jump must be this many times the largest rise at any of them (chosen by us)."""
 
@@ -84,21 +83,6 @@ CASES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """The loss around `step`: medians over a window on each side, and again one window later."""
-
-    step: float
-    before: float
-    after: float
-    later: float
-    scatter: float
-
-    @property
-    def rise(self) -> float:
-        return self.after - self.before
-
-
 @rule("LR503")
 def loss_spike_at_milestone(
     trajectory: Trajectory,
@@ -109,15 +93,16 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
+    loss = as_measured(loss)
     stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
-    if not marks or len(loss) < 4 * EPOCH_POINTS:
+    if not marks or len(loss) < FEWEST_POINTS:
         return
-    width = _width(trajectory, loss, window)
-    usual = _largest_rise_elsewhere(trajectory, loss, marks, width)
+    width = jump_window(trajectory, loss, window)
+    usual = largest_rise_elsewhere(trajectory, loss, marks, width)
     for mark in marks:
-        jump = _jump(loss, mark, width)
-        if jump is None or not jump.rise > max(noise * jump.scatter, rise * abs(jump.before), OUTSTANDING * usual):
+        jump = loss_jump(loss, mark, width)
+        if jump is None or not jump.rise > max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual):
             continue
         yield _finding(trajectory, stepwise[-1], jump, usual, width)
 
@@ -144,46 +129,12 @@ def _milestones(trajectory: Trajectory, fit: Fit) -> list[float]:
     return [float(steps[i + 1]) for i in at if not any(steps[i] <= start <= steps[i + 1] + 1 for start in resumed)]
 
 
-def _width(trajectory: Trajectory, loss: LossCurve, window: int) -> float:
-    """Steps on each side: `window` updates or 1 % of the run, and never fewer than a few logged points."""
-    interval = float(np.median(np.diff(loss.steps)))
-    updates = max(window, 0.01 * trajectory.steps) if trajectory.step_unit == "update" else 0.0
-    return max(updates, EPOCH_POINTS * interval)
-
-
-def _jump(loss: LossCurve, step: float, width: float) -> Jump | None:
-    """The loss on both sides of `step`; None where too little of it was logged."""
-    finite = np.isfinite(loss.values)
-    steps, values = loss.steps[finite], loss.values[finite]
-    before, after, later = (
-        values[(steps >= start) & (steps < start + width)] for start in (step - width, step, step + width)
-    )
-    if min(len(before), len(after)) < EPOCH_POINTS:
-        return None
-    middle = float(np.median(before))
-    scatter = float(np.median(np.abs(before - middle)))
-    end = float(np.median(later)) if len(later) else float("nan")
-    return Jump(step, middle, float(np.median(after)), end, scatter)
-
-
-def _largest_rise_elsewhere(trajectory: Trajectory, loss: LossCurve, marks: list[float], width: float) -> float:
-    """The largest rise of the same kind at other places: epoch boundaries, and places spread over the run."""
-    places = np.linspace(loss.steps[0] + width, loss.steps[-1] - width, CONTROLS)
-    if trajectory.steps_per_epoch and trajectory.step_unit == "update":
-        boundaries = np.arange(1.0, trajectory.steps / trajectory.steps_per_epoch) * trajectory.steps_per_epoch
-        places = np.concatenate([places, boundaries[:: max(1, len(boundaries) // CONTROLS)]])
-    away = [place for place in places if min(abs(place - mark) for mark in marks) > 2.0 * width]
-    rises = [jump.rise for jump in (_jump(loss, float(place), width) for place in away) if jump is not None]
-    return max(rises, default=0.0)
-
-
 def _finding(trajectory: Trajectory, fit: Fit, jump: Jump, usual: float, width: float) -> Finding:
     group = trajectory.lead
     assert group is not None
     at = int(np.searchsorted(group.steps, jump.step))
     old, new = float(group.lr[at - 1]), float(group.lr[at])
     gamma = float(getattr(fit.schedule, "gamma", np.nan))
-    recovers = np.isfinite(jump.later) and jump.later - jump.before < 0.5 * jump.rise
     unit = "epoch" if trajectory.step_unit == "epoch" else "step"
     return Finding(
         measured=(
@@ -194,8 +145,8 @@ def _finding(trajectory: Trajectory, fit: Fit, jump: Jump, usual: float, width: 
             f"A lower learning rate lowers the loss or leaves it; elsewhere it rises by {max(usual, 0.0):.2g} at most."
         ),
         consequence=(
-            f"Something besides the learning rate changed there. The loss {'recovers' if recovers else 'stays up'} "
-            f"within {2 * width:.0f} {unit}s."
+            f"Something besides the learning rate changed there. "
+            f"The loss {'recovers' if jump.recovers else 'stays up'} within {2 * width:.0f} {unit}s."
         ),
         first_step=jump.step,
         last_step=min(jump.step + 2 * width, float(max(trajectory.steps - 1, 0))),
@@ -209,7 +160,7 @@ def _finding(trajectory: Trajectory, fit: Fit, jump: Jump, usual: float, width: 
             "loss_after": jump.after,
             "loss_scatter": jump.scatter,
             "largest_rise_elsewhere": usual,
-            "recovers": bool(recovers),
+            "recovers": jump.recovers,
         },
         remedy=_remedy(trajectory, fit),
     )

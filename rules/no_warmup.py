@@ -31,7 +31,6 @@ own step size), other models with small batches, resumed runs, and logs that beg
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -52,10 +51,13 @@ from lrdoctor import (
     Stepped,
     Trajectory,
     Warmup,
+    adam_warmup,
+    fine_tunes,
     optimizer_kind,
     optimizer_of,
     rule,
     synth,
+    transformer_of,
     with_horizon,
 )
 
@@ -70,14 +72,6 @@ WARMUP_EPOCHS = 5
 START_FACTOR = 0.01
 EARLY = 0.05
 """A loss that becomes non-finite within this share of the run is blamed on the start (chosen by us)."""
-TRANSFORMER = re.compile(
-    r"transformer|attention|gpt|llama|bert|bart|(^|[^a-z])t5|vit([^a-z]|$)|deit|swin|beit|mistral|qwen|falcon|bloom|gemma"
-    r"|mixtral|pythia|neox|mpt|phi[-_\d]|(^|[^a-z])opt[-_\d]|whisper|conformer|perceiver|(^|[^a-z])dit([^a-z]|$)",
-    re.IGNORECASE,
-)
-PRETRAINED_KEYS = ("name_or_path", "base_model")
-"""Settings whose model is one to load weights from."""
-
 GPT, COSINE = {"model": "gpt2"}, CosineAnnealingLR(1e-3, T_max=1000)
 CASES = (
     Case("AdamW trains a GPT at 1e-3 from the first update",
@@ -151,33 +145,13 @@ def _need(run: Run, trajectory: Trajectory, peak: float, from_scratch_lr: float,
     batch = trajectory.batch_size
     if kind == "sgd" and batch is not None and batch >= LARGE_BATCH and peak >= LARGE_BATCH_LR:
         return Need(f"SGD with a batch of {batch}", _large_batch_warmup(trajectory))
-    model = _transformer(run)
-    if kind != "adam" or model is None or _fine_tunes(run):
+    model = transformer_of(run)
+    if kind != "adam" or model is None or fine_tunes(run):
         return None
     scratch = run.declared("finetune") is False
     if peak < (from_scratch_lr if scratch else unknown_lr):
         return None
-    return Need(f"{optimizer_of(run)} on a transformer ({model})", _adam_warmup(run, trajectory))
-
-
-def _transformer(run: Run) -> str | None:
-    names = (hint.value for hint in run.hints if hint.name == "model")
-    return next((name for name in names if isinstance(name, str) and TRANSFORMER.search(name)), None)
-
-
-def _fine_tunes(run: Run) -> bool:
-    """Whether the settings name weights to start from, or say so."""
-    told = any(hint.name == "finetune" and hint.value is True for hint in run.hints)
-    loaded = any(hint.name == "model" and any(key in hint.key for key in PRETRAINED_KEYS) for hint in run.hints)
-    lora = any("lora" in str(hint.value).lower() for hint in run.hints if hint.name in ("model", "task"))
-    return told or loaded or lora
-
-
-def _adam_warmup(run: Run, trajectory: Trajectory) -> int:
-    beta2 = run.declared("beta2")
-    known = isinstance(beta2, float) and 0.0 < beta2 < 1.0
-    wanted = 2.0 / (1.0 - beta2) if isinstance(beta2, float) and known else 2000.0
-    return max(1, round(min(wanted, WARMUP_SHARE * _length(trajectory))))
+    return Need(f"{optimizer_of(run)} on a transformer ({model})", adam_warmup(run, _length(trajectory)))
 
 
 def _large_batch_warmup(trajectory: Trajectory) -> int:

@@ -131,7 +131,7 @@ class Clock:
         return self.rise / USUAL_PCT_START if self.assumed else self.total
 
 
-@rule("LR101", suppresses=("LR303", "LR306", "LR308", "LR405"))
+@rule("LR101", suppresses=("LR303", "LR306", "LR308", "LR405", "LR502"))
 def onecycle_stepped_per_epoch(
     trajectory: Trajectory,
     fit: Fit | None,

@@ -168,7 +168,7 @@ class Restart:
         return int(np.argmax(np.abs(self.seen - self.due)))
 
 
-@rule("LR201", suppresses=("LR202", "LR203", "LR204", "LR306"))
+@rule("LR201", suppresses=("LR202", "LR203", "LR303", "LR306"))
 def scheduler_state_missing(
     run: Run,
     trajectory: Trajectory,
@@ -224,7 +224,7 @@ def _restart(
         return None
     for step in _places(trajectory, float(group.steps[earlier][-1]), float(steps[0])):
         for silent in (True, False):
-            anew = _anew(before, begun, steps - step, float(due[0]) if silent else None)
+            anew = _continued(before, begun, steps, lrs, step) if silent else _anew(before, begun, steps - step)
             # A scheduler that was built before the optimizer's state was loaded sets its LR at its first step only.
             carried = (steps < step + before.steps_per_tick) & (np.abs(lrs - due) <= LEAP * peak)
             if np.all(carried | (np.abs(lrs - anew) <= allowed)) and not carried.all():
@@ -240,17 +240,24 @@ def _places(trajectory: Trajectory, last: float, first: float) -> list[float]:
     return [*known, *between[::-1].tolist(), *logged_after_step]
 
 
-def _anew(before: Fit, begun: float, ages: Array, value: float | None) -> Array:
-    """The schedule from its beginning; where it went on silently, scaled to start at `value`.
+def _anew(before: Fit, begun: float, ages: Array) -> Array:
+    """The schedule from its beginning."""
+    anew: Array = before.whole.lr_at(begun + np.maximum(ages, 0.0))
+    return anew
+
+
+def _continued(before: Fit, begun: float, steps: Array, lrs: Array, step: float) -> Array:
+    """The schedule from its beginning at `step`, scaled to go on from the value it had; NaN where `lrs` does not.
 
     torch's recursive schedulers scale the distance to `eta_min` that they find in the optimizer.
     """
-    anew: Array = before.whole.lr_at(begun + np.maximum(ages, 0.0))
-    if value is None:
-        return anew
     floor = float(getattr(before.schedule, "eta_min", 0.0))
-    start = float(anew[0]) - floor
-    return floor + (anew - floor) * (value - floor) / start if start > 0.0 else np.full_like(anew, np.nan)
+    shape = _anew(before, begun, np.concatenate([[0.0], steps - step])) - floor
+    if shape[1] <= 0.0:
+        return np.full_like(lrs, np.nan)
+    scaled: Array = floor + shape * (float(lrs[0]) - floor) / shape[1]
+    due = float(before.whole.lr_at([step])[0])
+    return scaled[1:] if abs(scaled[0] - due) <= LEAP * before.whole.peak_lr else np.full_like(lrs, np.nan)
 
 
 # --- in the log: schedules of steps -----------------------------------------------------------------------------------
@@ -531,7 +538,7 @@ def _incomplete_checkpoints(
 _RISKS: dict[Severity, str] = {
     "error": "The run has not reached its end, and resumed from here its schedule starts over at step 0.",
     "warning": "Resumed from here the schedule starts over at step 0, unless the script computes it from the step.",
-    "info": "This run was not resumed and is over, so nothing was lost; a resume from here would be.",
+    "info": "No resume shows in the log, and the run is over; one that started from here would lose its place.",
 }
 
 

@@ -1,6 +1,6 @@
 """Fit the loss law to the public curves, one joint fit a model and peak, and write lrdoctor/simulate/library.json.
 
-    python scripts/fit_library.py
+python scripts/fit_library.py
 """
 
 from __future__ import annotations

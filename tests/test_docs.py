@@ -38,6 +38,15 @@ def test_every_local_link_of_the_docs_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_the_examples_of_the_reading_page_run_as_printed() -> None:
+    """In a process of its own, as a reader would try them."""
+    page = ROOT / "docs" / "reading.md"
+    command = [sys.executable, "-m", "doctest", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert page.read_text(encoding="utf-8").count(">>>") > 10
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_rule_shown_in_the_docs_loads_and_its_cases_hold(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "writing-rules.md").read_text(encoding="utf-8")
     shown = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "@rule" in block)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lrdoctor.audit import Options, Progress
     from lrdoctor.model.diagnosis import Audit
 
@@ -28,6 +30,7 @@ class _Output:
     file: Path | None
     report: Path | None
     single_file: bool
+    show_sources: bool
     quiet: bool
     verbose: bool
 
@@ -65,6 +68,7 @@ class _Output:
 )
 @click.option("--no-simulate", is_flag=True, help="Do not re-simulate the fixes.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Read this many runs at once.  [default: 1]")
+@click.option("--show-sources", is_flag=True, help="Print which files and tags were taken for what, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also files, notes and choices.")
 def command(
@@ -84,6 +88,7 @@ def command(
     device: str | None,
     no_simulate: bool,
     jobs: int | None,
+    show_sources: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -112,7 +117,7 @@ def command(
         step_tag=step_tag,
     )
     folder = None if no_report else report or Path(settings.report)
-    out = _Output(format_ or settings.format, output, folder, single_file, quiet, verbose)
+    out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     present, missing = _present(paths)
     with _progress(quiet) as progress:
         result = run_audit(present, options, progress)
@@ -132,8 +137,9 @@ def _beside(origin: str | None, folder: str) -> Path:
 def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Paths that exist and paths that do not; the missing ones are told on stderr, and are fatal only when alone."""
     from lrdoctor.errors import UsageError
+    from lrdoctor.readers.storage import exists
 
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not exists(path)]
     errors = [
         UsageError("No such file or folder.", where=path, hint="check the spelling, or give its parent folder")
         for path in missing
@@ -187,14 +193,18 @@ def _publish(result: Audit, options: Options, out: _Output) -> None:
 def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
     from rich.console import Console
 
-    from lrdoctor.report.text import render
-
     if out.file is None:
-        render(result, Console(), report=index, quiet=out.quiet, verbose=out.verbose)
+        _render(result, Console(), out, index)
         return
     buffer = io.StringIO()
-    render(result, Console(file=buffer, width=120), report=index, quiet=out.quiet, verbose=out.verbose)
+    _render(result, Console(file=buffer, width=120), out, index)
     _write(buffer.getvalue(), out.file)
+
+
+def _render(result: Audit, console: Console, out: _Output, index: Path | None) -> None:
+    from lrdoctor.report.text import render
+
+    render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
 
 
 def _write(answer: str, file: Path | None) -> None:

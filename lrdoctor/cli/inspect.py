@@ -54,8 +54,9 @@ def command(checkpoints: tuple[str, ...], format_: str, output: Path | None) -> 
 def _read_all(paths: Sequence[str]) -> tuple[list[Checkpoint], list[tuple[str, ReadError]]]:
     from lrdoctor.errors import ReadError, UsageError
     from lrdoctor.readers.checkpoint import read_checkpoint
+    from lrdoctor.readers.storage import exists
 
-    missing = [path for path in paths if not Path(path).exists()]
+    missing = [path for path in paths if not exists(path)]
     if missing:
         raise UsageError("No such file or folder.", where=missing[0], hint="check the spelling")
     found, failed = [], []
@@ -70,14 +71,14 @@ def _read_all(paths: Sequence[str]) -> tuple[list[Checkpoint], list[tuple[str, R
 def _checkpoints_at(given: str) -> list[str]:
     """The path itself, or for a folder that is no checkpoint but holds some, those."""
     from lrdoctor.readers.checkpoint_folder import is_checkpoint_folder
+    from lrdoctor.readers.storage import is_dir, is_remote
 
-    path = Path(given)
-    shown = path.as_posix()
-    if not path.is_dir() or is_checkpoint_folder(given):
+    shown = given if is_remote(given) else Path(given).as_posix()
+    if not is_dir(shown) or is_checkpoint_folder(shown):
         return [shown]
     from lrdoctor.readers.folder_tree import Walk
 
-    tree = Walk().read(path, shown)
+    tree = Walk().read(shown)
     below = [found for folder in (tree, *tree.below()) for found in folder.checkpoints] if tree else []
     return below or [shown]
 
@@ -100,7 +101,7 @@ def _as_json(found: Sequence[Checkpoint], failed: Sequence[tuple[str, ReadError]
 
 def _entry(checkpoint: Checkpoint) -> dict[str, Any]:
     """The contract's fields of a checkpoint, then its detail."""
-    from lrdoctor.readers.resume import missing_parts
+    from lrdoctor.readers.resume import missing_parts, rates_agree
 
     scheduler, optimizer = checkpoint.scheduler, checkpoint.optimizer
     return {
@@ -117,6 +118,7 @@ def _entry(checkpoint: Checkpoint) -> dict[str, Any]:
         "max_steps": checkpoint.max_steps,
         "framework": checkpoint.framework,
         "recomputes_schedule": checkpoint.recomputes_schedule,
+        "lr_agrees": rates_agree(checkpoint),
         "missing": [{"part": one.part, "consequence": one.consequence} for one in missing_parts(checkpoint)],
         "notes": [str(note) for note in checkpoint.notes],
         "optimizer_detail": _optimizer_entry(optimizer) if optimizer else None,
@@ -196,6 +198,7 @@ def _rows(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     rows.append(("optimizer", _optimizer_line(checkpoint.optimizer)))
     rows += [("scheduler", _scheduler_line(state)) for state in checkpoint.schedulers] or [("scheduler", "no")]
     rows.append(("counters", _counters_line(checkpoint)))
+    rows += [("lr", line) for line in _agreement_lines(checkpoint)]
     rows += [("note", str(note)) for note in checkpoint.notes]
     rows.append(("resume", _resume_line(checkpoint)))
     return rows
@@ -204,9 +207,11 @@ def _rows(checkpoint: Checkpoint) -> list[tuple[str, str]]:
 _FORMATS = {
     "torch": "torch file",
     "torch-legacy": "torch file, layout before 1.6",
+    "torch-tar": "torch file, layout before 0.1.10",
     "torchscript": "TorchScript archive",
     "safetensors": "safetensors weights",
     "pickle": "plain pickle",
+    "dcp": "distributed checkpoint folder",
 }
 
 
@@ -241,6 +246,18 @@ def _value(value: object) -> str:
     if isinstance(value, float) and not isinstance(value, bool):
         return f"{value:.6g}"
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _agreement_lines(checkpoint: Checkpoint) -> list[str]:
+    """Whether scheduler and optimizer carry the same learning rates: said only where both carry some."""
+    from lrdoctor.readers.resume import rates_agree
+
+    agree = rates_agree(checkpoint)
+    if agree is None:
+        return []
+    if agree:
+        return ["the scheduler's last lr is the optimizer's lr"]
+    return ["the scheduler's last lr is NOT the optimizer's lr: something else set it after the scheduler"]
 
 
 def _counters_line(checkpoint: Checkpoint) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from lrdoctor.engine.evidence import Evidence
 from lrdoctor.engine.rule import Rule
 from lrdoctor.errors import SettingsError
-from lrdoctor.model.finding import Finding
+from lrdoctor.model.finding import SEVERITIES, Finding
 
 RuleOptions = Mapping[str, Mapping[str, Any]]
 """Options by rule code."""
@@ -70,13 +70,19 @@ def _failure(rule: Rule, error: Exception) -> str:
 
 
 def _explained(findings: Iterable[Finding], rules: Sequence[Rule]) -> Iterator[Finding]:
-    """Mark the findings that a finding of another rule explains."""
+    """Mark the findings that a finding of another rule explains. What is grave is not explained by a mere note."""
     findings = list(findings)
-    present = {finding.code for finding in findings}
-    parents = {child: rule.code for rule in reversed(rules) if rule.code in present for child in rule.suppresses}
+    gravest: dict[str, int] = {}
     for finding in findings:
-        parent = parents.get(finding.code)
+        gravest[finding.code] = min(_rank(finding), gravest.get(finding.code, len(SEVERITIES)))
+    for finding in findings:
+        parents = (rule.code for rule in rules if finding.code in rule.suppresses)
+        parent = next((code for code in parents if gravest.get(code, len(SEVERITIES)) <= _rank(finding)), None)
         yield finding if parent is None else replace(finding, suppressed_by=parent)
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITIES.index(finding.severity or "info")
 
 
 def options_of(rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:

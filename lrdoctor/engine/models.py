@@ -1,9 +1,11 @@
-"""Which kind of model a run trains, by the names models go by."""
+"""Which kind of model a run trains, and whether from scratch, by what its settings name."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
+
+from lrdoctor.model.run import Run
 
 ModelKind = Literal["language", "vision-transformer", "convolutional", "detector"]
 
@@ -23,6 +25,27 @@ _KINDS: tuple[tuple[ModelKind, re.Pattern[str]], ...] = (
         re.compile(r"res-?net|resnext|vgg|densenet|efficientnet|mobilenet|convnet|(^|[^a-z])cnn|u-?net|regnet", re.I),
     ),
 )
+_TRANSFORMER = re.compile(
+    r"transformer|attention|gpt|llama|bert|bart|(^|[^a-z])t5|vit([^a-z]|$)|deit|swin|beit|mistral|qwen|falcon|bloom|gemma"
+    r"|mixtral|pythia|neox|mpt|phi[-_\d]|(^|[^a-z])opt[-_\d]|whisper|conformer|perceiver|(^|[^a-z])dit([^a-z]|$)",
+    re.IGNORECASE,
+)
+_PRETRAINED_KEYS = ("name_or_path", "base_model")
+"""Settings whose model is one to load weights from."""
+
+
+def transformer_of(run: Run) -> str | None:
+    """The transformer a run's settings name; None where they name none."""
+    names = (hint.value for hint in run.hints if hint.name == "model")
+    return next((name for name in names if isinstance(name, str) and _TRANSFORMER.search(name)), None)
+
+
+def fine_tunes(run: Run) -> bool:
+    """Whether the settings name weights to start from, or say so."""
+    told = any(hint.name == "finetune" and hint.value is True for hint in run.hints)
+    loaded = any(hint.name == "model" and any(key in hint.key for key in _PRETRAINED_KEYS) for hint in run.hints)
+    lora = any("lora" in str(hint.value).lower() for hint in run.hints if hint.name in ("model", "task"))
+    return told or loaded or lora
 
 
 def model_kind(name: str | None) -> ModelKind | None:

@@ -35,3 +35,15 @@ def optimizer_kind(name: str | None) -> OptimizerKind | None:
     if _ADAM.search(name):
         return "adam"
     return "sgd" if _SGD.search(name) else "other"
+
+
+WARMUP_SHARE = 0.05
+"""The longest warmup proposed, as a share of the run (chosen by us)."""
+_USUAL_WARMUP = 2000.0  # updates: 2 / (1 - beta2) at torch's beta2 of 0.999
+
+
+def adam_warmup(run: Run, steps: int) -> int:
+    """Updates of warmup for Adam: 2 / (1 - beta2) (Ma and Yarats 2021), at most WARMUP_SHARE of the `steps`."""
+    beta2 = run.declared("beta2")
+    wanted = 2.0 / (1.0 - beta2) if isinstance(beta2, float) and 0.0 < beta2 < 1.0 else _USUAL_WARMUP
+    return max(1, round(min(wanted, WARMUP_SHARE * steps)))

@@ -33,7 +33,7 @@ MIN_POINTS = 3
 _POINTS_PER_NUMBER = 3  # an approximate reading needs more than so many points for each number in it
 _CLOSE_COST = 2.0  # another family this close in description length, and as exact, leaves the choice open
 _SAME_COST = 0.75
-_PLAIN_DIGITS, _PLAIN_COST = 3.0, 13.0
+_PLAIN_DIGITS, _PLAIN_COST = 2.0, 13.0
 _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
 _UNKNOWN_POINTS = 512
@@ -55,11 +55,13 @@ class Judged:
         return not self.exact, self.cost if self.exact else math.log(self.error + 1e-9) + 0.25 * self.cost
 
 
-def read_stretch(trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]) -> Fit:
-    """The reading of a stretch given in trajectory steps since `first`."""
+def read_stretch(
+    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint], quick: bool = False
+) -> Fit:
+    """The reading of a stretch given in trajectory steps since `first`. `quick` makes no search of the slow kind."""
     if len(stretch) < MIN_POINTS or stretch.peak <= 0:
         return unknown(stretch, first)
-    judged = sorted(_judged(trajectory, stretch, first, checkpoints), key=lambda one: one.rank)
+    judged = sorted(_judged(trajectory, stretch, first, checkpoints, quick), key=lambda one: one.rank)
     if not judged or not _accepted(judged[0], len(stretch)):
         return unknown(stretch, first, _nearest(judged))
     return _fit(judged, stretch, first)
@@ -70,10 +72,10 @@ def _nearest(judged: list[Judged]) -> str | None:
 
 
 def _judged(
-    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]
+    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint], quick: bool
 ) -> Iterator[Judged]:
     for clock in clocks(trajectory, stretch, first):
-        for candidate in _on(clock, checkpoints, trajectory):
+        for candidate in _on(clock, checkpoints, trajectory, quick):
             try:
                 misfit, error = candidate.misfit(clock.points), candidate.error(clock.points)
             except (ValueError, ArithmeticError):
@@ -83,12 +85,12 @@ def _judged(
                 yield Judged(candidate, clock, error, misfit <= 1.0, cost)
 
 
-def _on(clock: Clock, checkpoints: Sequence[Checkpoint], trajectory: Trajectory) -> Iterator[Candidate]:
+def _on(clock: Clock, checkpoints: Sequence[Checkpoint], trajectory: Trajectory, quick: bool) -> Iterator[Candidate]:
     """The candidates on a clock; on the clock of the updates also those of two clocks."""
     per_epoch = trajectory.steps_per_epoch
     if clock.unit == "update" and per_epoch is not None and per_epoch > 1:
         yield from mixed_candidates(clock.points, per_epoch, _flat_or_falling)
-    yield from _candidates(clock.points, checkpoints, trajectory)
+    yield from _candidates(clock.points, checkpoints, trajectory, quick)
 
 
 def _flat_or_falling(points: Stretch) -> Iterator[Candidate]:
@@ -96,19 +98,21 @@ def _flat_or_falling(points: Stretch) -> Iterator[Candidate]:
     yield from decline_candidates(points)
 
 
-def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint], trajectory: Trajectory) -> Iterable[Candidate]:
+def _candidates(
+    points: Stretch, checkpoints: Sequence[Checkpoint], trajectory: Trajectory, quick: bool
+) -> Iterable[Candidate]:
     """The slow searches only where none of the quick ones is exact; a cycle competes with a decline behind a warmup."""
     if len(points) < MIN_POINTS:
         return
-    exact = False
-    for quick in (
+    exact = quick
+    for source in (
         declared_candidates(points, checkpoints),
         plateau_candidates(points),
         sweep_candidates(points, trajectory),
         triangle_candidates(points),
         decline_candidates(points),
     ):
-        for candidate in quick:
+        for candidate in source:
             exact = exact or (_is_plain(candidate) and _is_exact(candidate, points))
             yield candidate
     yield from restart_candidates(points)

@@ -57,6 +57,14 @@ def _candidates(state: SchedulerState, base: float) -> Iterator[Candidate]:
             )
 
 
+def stated_whole(state: SchedulerState) -> Schedule | None:
+    """The schedule a saved state describes, its warmup included, at the base LR it keeps; None as `stated_schedule`."""
+    ramp, main_state = _parts(state)
+    base = next(iter(main_state.base_lrs or state.base_lrs), None)
+    main = stated_schedule(main_state, base) if base is not None else None
+    return Warmup(main, *ramp) if main is not None and ramp is not None else main
+
+
 def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, SchedulerState]:
     """((warmup ticks, start factor), main state) of a SequentialLR that starts with a LinearLR; else (None, state)."""
     if state.family != "SequentialLR" or len(state.children) != 2:
@@ -66,22 +74,6 @@ def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, Scheduler
     if ramp.family != "LinearLR" or not isinstance(marks, tuple) or not isinstance(factor, int | float):
         return None, state
     return (float(marks[0]), float(factor)), main
-
-
-def stated_whole(state: SchedulerState) -> Schedule | None:
-    """The schedule behind a saved state with its own base LR, in ticks; a ramp and one main part are a warmup."""
-    base = state.base_lrs[0] if state.base_lrs else None
-    if state.family != "SequentialLR":
-        return None if base is None else stated_schedule(state, base)
-    marks = state.params.get("milestones")
-    if len(state.children) != 2 or not isinstance(marks, tuple) or not marks or not state.children[1].base_lrs:
-        return None
-    ramp, main = state.children
-    inner = stated_schedule(main, main.base_lrs[0])
-    factor = ramp.params.get("start_factor", ramp.params.get("factor"))
-    if inner is None or ramp.family not in ("LinearLR", "ConstantLR") or not isinstance(factor, int | float):
-        return None
-    return Warmup(inner, marks[0], float(factor), "linear" if ramp.family == "LinearLR" else "constant")
 
 
 def stated_schedule(state: SchedulerState, base: float) -> Schedule | None:

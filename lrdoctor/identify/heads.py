@@ -21,6 +21,9 @@ from lrdoctor.schedules.ramps import KINDS, ramp
 SHIFTS = (0.0, 1.0, -1.0)
 KIND_COST = {"linear": 0.0, "constant": 0.0, "cosine": 0.75, "exponential": 0.75, "log": 0.75}
 _RARE_KIND = 1.0
+LONGEST_FLAT = 0.25
+"""Share of the run: a lower level that lasted longer was no warmup."""
+
 OVERLAY_COST = 1.0
 _TOWARD_COST = {"peak": 0.0, "end": 0.0, "times": 0.0, "moving": 0.5}
 _BIAS_LR = (0.1, 0.01, 0.0)  # Ultralytics' warmup_bias_lr, and what people set it to
@@ -71,6 +74,8 @@ def _in_front(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
         if steps <= 0:
             continue
         for kind in KINDS if steps > 1 else ("linear", "constant"):
+            if kind == "constant" and steps > LONGEST_FLAT * stretch.last:
+                continue
             start = _start_factor(kind, np.maximum(t + shift, 0.0), lr / top, steps)
             for factor in _plain_factors(start, float(tol[0]) / top, steps):
                 if kind == "exponential" and factor <= 0:

@@ -27,7 +27,7 @@ def mixed_candidates(stretch: Stretch, per_epoch: float, read: Read) -> Iterator
     slow = _by_epoch(stretch.at(slice(begin, None)), per_epoch)
     thin = _head_and_first(stretch, begin)
     for main in read(slow) if len(slow) >= _FEWEST else ():
-        if main.warmup is None and main.shift in (0.0, 1.0) and main.misfit(slow) <= 1.0:
+        if main.family != "Constant" and main.warmup is None and main.shift in (0.0, 1.0) and main.misfit(slow) <= 1.0:
             whole = Stepped(main.schedule, per_epoch, "epoch", 0.0, main.shift)
             told = Tail(whole, 0.0, (), main.cost + _COST)
             for found in behind_heads(thin, told, len(thin) - 1):

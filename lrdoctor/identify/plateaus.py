@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded
-from lrdoctor.identify.heads import behind_heads
+from lrdoctor.identify.heads import LONGEST_FLAT, behind_heads
 from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import Tail
@@ -21,7 +21,6 @@ SHIFTS = (0.0, 1.0, -1.0)
 MAX_DROPS = 200
 MAX_MILESTONES = 16
 _MOST_SINGLE = 0.25  # share of the plateaus that may be a single point
-_LONGEST_FLAT = 0.25  # share of the run: a lower level that lasted longer was no warmup
 _PLATEAU_COST = 2.0
 _CUT_COST = 2.0  # a cut may come at any tick
 _EQUAL_GAPS = 2  # so many equal least distances of cuts are a patience
@@ -156,7 +155,7 @@ def _ramps(stretch: Stretch, level: float, shift: float) -> Iterator[Ramp]:
     reached = float(stretch.t[top]) + shift
     if top > 1 and np.ptp(lr) <= 2 * tol.max():
         steps = roundest(float(t[-1]), reached)
-        if steps is not None and 0 < steps <= _LONGEST_FLAT * stretch.last:
+        if steps is not None and 0 < steps <= LONGEST_FLAT * stretch.last:
             yield Ramp(steps, shortest(float(np.median(lr)) / level, float(tol[0]) / level), "constant")
         return
     if top == 1:
@@ -204,15 +203,27 @@ def _mains(flat: Stretch, levels: _Levels, lead: float) -> Iterator[tuple[Schedu
     if size is not None:
         yield StepLR(first, int(size), gamma), [first, size, gamma], 0.0
     marks = [mark for drop in drops for mark in [roundest(drop.after + lead, drop.at + lead)] * drop.count]
-    milestones = tuple(int(mark) for mark in marks if mark is not None and mark > 0)
+    # The roundest ticks of neighbouring gaps need not be in order where a log is sparse.
+    milestones = tuple(sorted(int(mark) for mark in marks if mark is not None and mark > 0))
     if len(milestones) < len(marks):
         return
     if len(marks) <= MAX_MILESTONES and not levels.floor:
-        yield MultiStepLR(first, milestones, gamma), [first, gamma, *milestones], 0.5
+        described = sum(_mark_cost(mark, mark - lead, flat.planned) for mark in milestones)
+        yield MultiStepLR(first, milestones, gamma), [first, gamma], 0.5 + described
     if size is None and len(set(milestones)) == len(milestones) and (len(milestones) > 1 or levels.floor):
         patience, cost = _patience(drops)
         plateau = ReduceLROnPlateau(first, milestones, gamma, levels.floor, patience)
         yield plateau, [first, gamma, levels.floor], _PLATEAU_COST + cost
+
+
+def _mark_cost(mark: float, tick: float, planned: tuple[float, ...]) -> float:
+    """Description length of a milestone: its digits, or those of the share of the planned length that it stands at."""
+    shares = (tick / end for end in planned if end > tick)
+    return min([digits(mark), *(1.0 + digits(rounded(x, 3)) for x in shares if _is_share(x, tick))])
+
+
+def _is_share(share: float, tick: float) -> bool:
+    return abs(rounded(share, 2) - share) * tick <= share
 
 
 def _patience(drops: list[_Drop]) -> tuple[int | None, float]:

@@ -17,6 +17,7 @@ from lrdoctor.model.arrays import FloatArray
 Left = Callable[[FloatArray, FloatArray | float], FloatArray]
 
 _GRID = 48
+_HOPELESS = 0.12  # of the range: a grid point this far off is of the wrong shape
 _STARTS = 2  # so many points of the grid are refined
 
 
@@ -139,6 +140,7 @@ def _starts(
     shape: Shape, t: FloatArray, lr: FloatArray, origin: float, lengths: FloatArray, floored: bool
 ) -> list[Decline]:
     found: list[tuple[float, Decline]] = []
+    hopeless = _HOPELESS * float(np.ptp(lr))
     for extra in shape.extras or (1.0,):
         left = shape.left((t - origin)[None, :] / lengths[:, None], extra)
         if floored:
@@ -149,7 +151,7 @@ def _starts(
             height = left @ lr / np.maximum((left**2).sum(axis=1), 1e-300)
             off = np.abs(height[:, None] * left - lr).max(axis=1)
         off = np.where((height > 0) & np.isfinite(off), off, np.inf)
-        best = [at for at in np.argsort(off)[:_STARTS] if np.isfinite(off[at])]
+        best = [at for at in np.argsort(off)[:_STARTS] if off[at] <= hopeless]
         found += [(float(off[at]), Decline(shape, origin, float(lengths[at]), 0.0, 1.0, extra)) for at in best]
     found.sort(key=lambda one: one[0])
     return [one for _, one in found[:_STARTS]]

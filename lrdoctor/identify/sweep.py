@@ -18,6 +18,7 @@ _LEAST_FACTOR = 10.0  # of the rise: nobody warms up by equal factors over more 
 _LEAST_RISE = 5.0  # of a straight rise that is told by its loss
 _LONGEST = 20_000  # updates: a sweep is short
 _FALLS = 0.05  # of the first loss: a loss that fell less does not tell where it turned
+_NOISE = 6.0  # times the noise of the smoothed loss, for a rise that is one
 _LINEAR_TRUST = 0.7  # a warmup that ended in divergence looks the same
 
 
@@ -71,8 +72,10 @@ def turns_up(trajectory: Trajectory) -> bool:
     values = curve.values
     if not np.isfinite(values[-1]):
         return bool(np.isfinite(values[: len(values) // 2]).all())
-    smooth = np.convolve(values, np.full(3, 1 / 3), "valid")
+    width = max(3, len(values) // 20)
+    smooth = np.convolve(values, np.full(width, 1.0 / width), "valid")
     bottom = int(np.argmin(smooth))
-    fallen = float(smooth[0] - smooth[bottom])
+    fallen, risen = float(smooth[0] - smooth[bottom]), float(smooth[-1] - smooth[bottom])
+    noise = float(np.median(np.abs(np.diff(values)))) / width**0.5
     late = 0.2 * len(smooth) < bottom < 0.98 * len(smooth)
-    return late and fallen > _FALLS * abs(float(smooth[0])) and float(smooth[-1] - smooth[bottom]) > 0.3 * fallen
+    return late and fallen > _FALLS * abs(float(smooth[0])) and risen > max(0.5 * fallen, _NOISE * noise)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrdoctor.identify.candidate import PART_TICK_COST, rounded
+from lrdoctor.identify.candidate import PART_TICK_COST, digits, rounded
 from lrdoctor.identify.shapes import (
     EXPONENTIAL,
     GEOMETRIC,
     HELD_COSINE,
+    K_COSINE,
     POWER,
     Decline,
     Shape,
@@ -32,6 +33,7 @@ from lrdoctor.schedules import (
 
 POINTS = 80
 NEARLY = 30.0  # roundings: a fit this close may become exact once its numbers are stated
+_K_DIGITS = 2
 _SHORT = 5  # digits of an LR that a person writes
 
 
@@ -124,6 +126,8 @@ def _misfit(decline: Decline, points: Stretch) -> float:
 def _sensible(decline: Decline) -> bool:
     if decline.shape is POWER and abs(decline.extra - 1.0) < 1e-3:
         return False  # that is a straight line
+    if decline.shape is K_COSINE and digits(decline.extra) > _K_DIGITS:
+        return False  # it bends to nearly any decline
     return decline.height > 0 and decline.floor > -1e-6 * decline.height and decline.length > 0.5
 
 

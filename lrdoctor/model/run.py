@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lrdoctor.model.arrays import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Scalar = str | int | float | bool | None
 
@@ -147,6 +151,22 @@ class Run:
     hints: tuple[Hint, ...] = ()
     sources: tuple[Source, ...] = ()
     framework: str | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of all series, in the order they were read, each once."""
+        return tuple(dict.fromkeys(series.tag for series in self.series))
+
+    def frame(self, *tags: str) -> pd.DataFrame:
+        """Every point that was read, or those of some tags, as a tidy table: a row a point, in file order.
+
+        Columns: `tag`; `value`; one per step axis under its name in the file ("step", "epoch", "_step"...), NaN where a
+        point has no such counter; `wall_time` in seconds since 1970, NaN where it was not logged; `session`, the
+        writing process where the file itself tells them apart; `path`, `origin` and `origin_unit`, where it was read.
+        """
+        from lrdoctor.model.frame import frame_of
+
+        return frame_of(self, tags)
 
     def hint(self, name: str) -> Hint | None:
         """The first hint of that name, or None."""

@@ -10,8 +10,10 @@ from lrdoctor.readers.checkpoint_contents import Contents, contents_of
 from lrdoctor.readers.checkpoint_folder import is_checkpoint_folder, read_folder
 from lrdoctor.readers.checkpoint_layout import Layout, layout_of
 from lrdoctor.readers.optimizer_state import optimizer_state
+from lrdoctor.readers.plain import nested, number
 from lrdoctor.readers.safetensors import looks_like_safetensors, read_safetensors
-from lrdoctor.readers.scheduler_state import scheduler_state, with_optimizer
+from lrdoctor.readers.scheduler_state import has_clock, in_updates, scheduler_state, with_optimizer
+from lrdoctor.readers.storage import is_dir
 from lrdoctor.readers.torch_file import LEGACY_MAGIC, TAR_MAGIC_AT, ZIP_MAGIC, TorchFile, opened
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".tar", ".safetensors")
@@ -32,12 +34,12 @@ def is_checkpoint(path: str, head: bytes) -> bool:
 
 def read_checkpoint(path: str) -> Checkpoint:
     """What the checkpoint holds. `ReadError` where nothing in it is usable."""
-    if Path(path).is_dir():
+    if is_dir(path):
         if not is_checkpoint_folder(path):
             raise ReadError(
                 "The folder is no checkpoint.",
                 where=path,
-                why="none of the files that Hugging Face, accelerate or DeepSpeed save together is in it",
+                why="no files in it that Hugging Face, accelerate, DeepSpeed, Megatron or torch DCP save together",
                 hint="give the checkpoint file itself",
             )
         return read_folder(path)
@@ -50,6 +52,7 @@ def read_checkpoint(path: str) -> Checkpoint:
 def checkpoint_of(file: TorchFile) -> Checkpoint:
     """An open checkpoint file as a `Checkpoint`."""
     found, layout = contents_of(file.root), layout_of(file.root, file.number)
+    file.expect(found.numbers())
     optimizers = [optimizer_state(value, file.number) for value in found.optimizers]
     schedulers = _schedulers(found, optimizers, file)
     notes = (*file.notes, *_notes(file, found, layout))
@@ -62,7 +65,7 @@ def checkpoint_of(file: TorchFile) -> Checkpoint:
         global_step=layout.global_step,
         epoch=layout.epoch,
         framework=layout.framework,
-        recomputes_schedule=None if any(map(_has_clock, schedulers)) or not layout.recomputes else layout.framework,
+        recomputes_schedule=None if any(map(has_clock, schedulers)) or not layout.recomputes else layout.framework,
         notes=notes,
     )
 
@@ -72,13 +75,9 @@ def _schedulers(found: Contents, optimizers: list[OptimizerState], file: TorchFi
     paired: list[OptimizerState | None] = [*optimizers]
     if len(optimizers) != len(found.schedulers):
         paired = [optimizers[0] if len(optimizers) == 1 else None] * len(found.schedulers)
-    states = [scheduler_state(value, file.number) for value in found.schedulers]
+    batch = number(nested(file.root, "args", "global_batch_size"), file.number)
+    states = [in_updates(scheduler_state(value, file.number), batch) for value in found.schedulers]
     return tuple(with_optimizer(state, optimizer) for state, optimizer in zip(states, paired, strict=True))
-
-
-def _has_clock(state: SchedulerState) -> bool:
-    """fairseq saves a scheduler's best loss, but not its position."""
-    return state.last_epoch is not None or bool(state.children)
 
 
 def _notes(file: TorchFile, found: Contents, layout: Layout) -> list[Note]:

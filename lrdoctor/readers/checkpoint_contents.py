@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from lrdoctor.readers.optimizer_state import looks_like_optimizer
 from lrdoctor.readers.plain import mapping
@@ -31,6 +32,22 @@ class Contents:
     model: bool = False
     nodes: int = 0
 
+    def numbers(self) -> Iterator[Tensor]:
+        """The tensors an optimizer or a scheduler keeps its counters and rates in."""
+        for optimizer in self.optimizers:
+            held = mapping(optimizer) or {}
+            states = mapping(held.get("state")) or {}
+            groups = held.get("param_groups")
+            kept = [*states.values(), *(groups if isinstance(groups, list | tuple) else ())]
+            for inner in map(mapping, kept):
+                yield from (value for value in (inner or {}).values() if _is_number(value))
+        for scheduler in self.schedulers:
+            yield from (value for value in (mapping(scheduler) or {}).values() if _is_number(value))
+
+
+def _is_number(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and all(size == 1 for size in value.size)
+
 
 def contents_of(root: object) -> Contents:
     """The parts of `root`, searched five levels deep."""
@@ -51,6 +68,11 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
         found.schedulers.append(value)
     elif depth < _MAX_DEPTH:
         _descend(value, name, depth, found)
+
+
+def is_aside(name: str) -> bool:
+    """Whether a part of this name holds neither weights nor training state."""
+    return _ASIDE.search(name) is not None
 
 
 def _named_scheduler(value: object, name: str) -> bool:
@@ -77,5 +99,5 @@ def _descend(value: object, name: str, depth: int, found: Contents) -> None:
         return
     for key, item in held.items():
         word = key if isinstance(key, str) else ""
-        if not _ASIDE.search(word) or looks_like_optimizer(item):
+        if not is_aside(word) or looks_like_optimizer(item):
             _visit(item, word, depth + 1, found)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Scalar
 from lrdoctor.readers.plain import Number, mapping, scalar
+from lrdoctor.readers.storage import content_of, head_of, is_dir, size_of
 from lrdoctor.readers.torch_file import opened
 
-MAX_JSON_BYTES = 16 << 20
 # Where settings lie in a checkpoint, by framework: Lightning, timm and MAE, Ultralytics, YOLOv5, nanoGPT, fairseq.
 _PLACES = ("hyper_parameters", "args", "train_args", "opt", "config", "hparams", "hyp")
 # lrdoctor's name <- the names settings go by; the first that is there counts.
@@ -42,7 +42,7 @@ _NUMERIC = frozenset(_NAMES) - {"optimizer", "scheduler", "model"}
 
 def checkpoint_hints(path: str) -> Iterator[Hint]:
     """Hints from one checkpoint file; none, silently, where it cannot be read (`read_checkpoint` says why)."""
-    if Path(path).is_dir():
+    if is_dir(path):
         return
     try:
         with opened(path) as file:
@@ -57,7 +57,7 @@ def checkpoint_hints(path: str) -> Iterator[Hint]:
 
 def training_arguments(path: str) -> Iterator[Hint]:
     """Hints from training_args.bin: a pickled Hugging Face TrainingArguments, or JSON text (old LLaMA-Factory)."""
-    if Path(path).read_bytes()[:1] == b"{":
+    if head_of(path, 1) == b"{":
         yield from _from_json(path)
         return
     with opened(path) as file:
@@ -68,10 +68,10 @@ def training_arguments(path: str) -> Iterator[Hint]:
 
 
 def _from_json(path: str) -> Iterator[Hint]:
-    if Path(path).stat().st_size > MAX_JSON_BYTES:
-        raise ReadError("The training arguments are too large.", where=path)
+    if size_of(path) > limits().settings_bytes:
+        raise ReadError("The training arguments are too large.", where=path, why=raised_by("settings_bytes"))
     try:
-        settings = json.loads(Path(path).read_bytes())
+        settings = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         raise ReadError("The training arguments cannot be read.", where=path, why="malformed JSON") from error
     if isinstance(settings, dict):

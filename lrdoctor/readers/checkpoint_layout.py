@@ -80,6 +80,10 @@ def _ml_agents_counters(held: Root, read: Number) -> tuple[int | None, float | N
     return next((found for value in inside.values() if (found := whole(value, read)) is not None), None), None
 
 
+def _torchtitan_counters(held: Root, read: Number) -> tuple[int | None, float | None]:
+    return whole(nested(held, "train_state", "step"), read), None
+
+
 def _has(*names: str) -> Callable[[Root], bool]:
     return lambda held: all(name in held for name in names)
 
@@ -106,6 +110,15 @@ def _is_mae(held: Root) -> bool:
     return args is not None and "blr" in args and "model" in held
 
 
+def _is_torchtitan(held: Root) -> bool:
+    return "step" in (mapping(held.get("train_state")) or {}) and not {"optimizer", "lr_scheduler"}.isdisjoint(held)
+
+
+def _is_megatron(held: Root) -> bool:
+    """`lr_scheduler` was the name before 2022; of a distributed checkpoint common.pt has all but the tensors."""
+    return "checkpoint_version" in held and "args" in held and "iteration" in held
+
+
 def _is_ml_agents(held: Root) -> bool:
     return "Policy" in held and any(isinstance(name, str) and name.startswith("Optimizer:") for name in held)
 
@@ -117,6 +130,8 @@ def _is_torchtune(held: Root) -> bool:
 _Counters = Callable[[Root, Number], tuple[int | None, float | None]]
 _FRAMEWORKS: tuple[tuple[Callable[[Root], bool], str, bool, _Counters], ...] = (
     (_has("pytorch-lightning_version"), "lightning", False, _usual_counters),
+    (_is_megatron, "megatron", False, _usual_counters),
+    (_is_torchtitan, "torchtitan", False, _torchtitan_counters),
     (_has("optimizer_history"), "fairseq", True, _fairseq_counters),
     (_is_torchtune, "torchtune", True, _usual_counters),
     (_is_ultralytics, "ultralytics", True, _ultralytics_counters),

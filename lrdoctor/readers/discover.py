@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 from lrdoctor.errors import ReadError, UsageError
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.readers.checkpoint import read_checkpoint
+from lrdoctor.readers.detect import runs_in
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.folder_tree import Folder, LogFile, Walk
+from lrdoctor.readers.parts import address
 from lrdoctor.readers.run_folders import RunFolder, run_folders
 from lrdoctor.readers.separate_files import separate_runs
+from lrdoctor.readers.storage import entries, exists, is_dir, is_file, is_remote, joined, parent_of
 
 _WEIGHTS_ONLY = "weights only: no optimizer, no scheduler and no step counter in it"
 _TRIED = 20  # so many checkpoints of a folder without logs are opened to see whether one is of a training
@@ -50,50 +54,53 @@ def discover(paths: Sequence[str]) -> Discovery:
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
-                runs.setdefault(str(Path(found.path).resolve()), found)
+                runs.setdefault(found.path if is_remote(found.path) else realpath(found.path), found)
     skipped += walk.skipped
     ordered = sorted(runs.values(), key=lambda run: run.path)
     return Discovery(tuple(ordered), tuple(sorted(set(skipped), key=lambda item: (item.path, item.reason))))
 
 
 def _below(given: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
-    path = Path(given)
-    if not path.exists():
+    if not exists(given):
         raise UsageError("No such file or folder.", where=given, hint="check the spelling, or give its parent folder")
-    shown = path.as_posix()
-    if path.is_dir():
-        yield from _folder(path, shown, walk)
+    shown = given.rstrip("/") if is_remote(given) else Path(given).as_posix()
+    if is_dir(shown):
+        yield from _folder(shown, walk)
     else:
-        yield _file(path, shown)
+        yield from _file(shown)
 
 
-def _file(path: Path, shown: str) -> RunFiles | Skipped:
+def _file(shown: str) -> Iterator[RunFiles | Skipped]:
     """A file named by the user is a run of its own; its side files are those beside it."""
-    if not path.is_file():
-        return Skipped(shown, "neither a regular file nor a folder")
-    found = role_of(path)
+    if not is_file(shown):
+        yield Skipped(shown, "neither a regular file nor a folder")
+        return
+    found = role_of(shown)
     if found.role == "log":
-        return RunFiles(shown, (shown,), (), _side_files_beside(path))
+        yield from _of_log(LogFile(shown, found.kind), _side_files_beside(shown))
+        return
     if found.role == "checkpoint":
-        return _checkpoint_run(shown, [shown], ())
+        yield _checkpoint_run(shown, [shown], ())
+        return
     reasons = {
         "pointer": f"{found.reason}; fetch it with `git lfs pull`",
         "side": "a settings file: give the folder with the log or the checkpoint",
     }
-    return Skipped(shown, reasons.get(found.role) or found.reason or "not recognised as a training log or checkpoint")
+    yield Skipped(shown, reasons.get(found.role) or found.reason or "not recognised as a training log or checkpoint")
 
 
-def _side_files_beside(path: Path) -> tuple[str, ...]:
+def _side_files_beside(path: str) -> tuple[str, ...]:
+    folder = parent_of(path)
     try:
-        beside = sorted(item for item in path.parent.iterdir() if item.is_file())
+        beside = [joined(folder, entry.name) for entry in entries(folder) if entry.is_file]
     except OSError:
         return ()
-    return tuple(item.as_posix() for item in beside if role_of(item).role == "side")
+    return tuple(item for item in beside if role_of(item).role == "side")
 
 
-def _folder(path: Path, shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
+def _folder(shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
     before = len(walk.skipped)
-    tree = walk.read(path, shown)
+    tree = walk.read(shown)
     if tree is None:
         return
     found = [item for run in run_folders(tree) for item in _runs_of(run)]
@@ -103,9 +110,10 @@ def _folder(path: Path, shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
 
 
 def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
-    apart = separate_runs(run.root.logs, {log.path: Path(log.path) for log in run.root.logs})
+    apart = separate_runs(run.root.logs)
+    apart += [log for log in run.root.logs if log not in apart and runs_in(log.path, log.kind)]
     for log in apart:
-        yield RunFiles(log.path, (log.path,), (), tuple(_named_after(log, run.root)))
+        yield from _of_log(log, tuple(_named_after(log, run.root)))
     logs = sorted(log.path for log in run.logs if log not in apart)
     checkpoints, side_files = sorted(run.checkpoints), sorted(run.side_files)
     if logs:
@@ -118,6 +126,13 @@ def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
             yield _pointers(run)
     elif run.pointers and not apart:
         yield _pointers(run)
+
+
+def _of_log(log: LogFile, side_files: tuple[str, ...]) -> Iterator[RunFiles]:
+    """A log file is a run, or each run in it is one."""
+    parts = runs_in(log.path, log.kind)
+    for path in [address(log.path, part) for part in parts] or [log.path]:
+        yield RunFiles(path, (path,), (), side_files)
 
 
 def _named_after(log: LogFile, folder: Folder) -> Iterable[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from lrdoctor.readers import pickled_table
@@ -12,10 +11,14 @@ from lrdoctor.readers.checkpoint import NOT_CHECKPOINTS, SUFFIXES, is_checkpoint
 from lrdoctor.readers.checkpoint_folder import LFS_MAGIC
 from lrdoctor.readers.detect import reader_for
 from lrdoctor.readers.side_files import is_side_file
+from lrdoctor.readers.storage import head_of
 
 Role = Literal["log", "checkpoint", "side", "pointer", "unusable", "other"]
 HEAD_BYTES = 4096
-_LOG_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".log", ".out", ".wandb", ".pkl", ".pickle")
+_LOG_SUFFIXES = (
+    ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".log", ".out", ".wandb", ".pkl", ".pickle",
+    ".parquet", ".db", ".sqlite", ".sqlite3",
+)  # fmt: skip
 _LOG_NAMES = frozenset({"log", "stdout", "train_log", "training_log"})
 # Names that only a training record has: worth a word when such a file cannot be used.
 _RECORD = re.compile(
@@ -39,18 +42,17 @@ class FileRole:
 OTHER = FileRole("other")
 
 
-def role_of(path: Path) -> FileRole:
+def role_of(path: str) -> FileRole:
     """The role of a regular file. Files without a promising name are not even opened."""
-    name = path.name
+    name = path.rsplit("/", 1)[-1]
     if name.lower() in _NEVER:
         return OTHER
     wanted = _may_be_log(name) or name.lower().endswith(SUFFIXES)
-    side = is_side_file(str(path)) or name == "training_args.bin"
+    side = is_side_file(path) or name == "training_args.bin"
     if not wanted and not side:
         return OTHER
     try:
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
+        head = head_of(path, HEAD_BYTES)
     except OSError as error:
         return FileRole("unusable", reason=f"cannot be opened: {error.strerror or error}")
     if head.startswith(LFS_MAGIC):
@@ -64,8 +66,8 @@ def _may_be_log(name: str) -> bool:
     return "tfevents" in name or name.lower().endswith(_LOG_SUFFIXES) or name.lower() in _LOG_NAMES
 
 
-def _by_content(path: Path, name: str, head: bytes) -> FileRole:
-    if is_checkpoint(str(path), head):
+def _by_content(path: str, name: str, head: bytes) -> FileRole:
+    if is_checkpoint(path, head):
         return FileRole("checkpoint")
     kind = _log_kind(path, head) if _may_be_log(name) else None
     if kind is not None:
@@ -79,8 +81,8 @@ def _by_content(path: Path, name: str, head: bytes) -> FileRole:
     return OTHER
 
 
-def _log_kind(path: Path, head: bytes) -> str | None:
-    if pickled_table.sniff(str(path), head):
+def _log_kind(path: str, head: bytes) -> str | None:
+    if pickled_table.sniff(path, head):
         return pickled_table.KIND
-    reader = reader_for(str(path))
+    reader = reader_for(path)
     return None if reader is None else str(reader.KIND)

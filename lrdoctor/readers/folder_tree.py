@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.diagnosis import Skipped
-from lrdoctor.readers.checkpoint_folder import is_checkpoint_set
+from lrdoctor.readers import mlflow_files
+from lrdoctor.readers.checkpoint_names import is_checkpoint_set, is_part_of_set
 from lrdoctor.readers.file_role import role_of
+from lrdoctor.readers.storage import Entry, entries, identity, is_remote, joined
 
-MAX_DEPTH = 40
 _SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "node_modules", "venv", "env", "site-packages", "dist-packages", "lrdoctor-report"}
 )
@@ -63,48 +64,62 @@ def is_events(log: LogFile) -> bool:
     return "tfevents" in log.name
 
 
-def joined(shown: str, name: str) -> str:
-    """`shown`, as the user wrote it, and a name below it; the current folder is not spelt out."""
-    return name if shown in ("", ".") else f"{shown.rstrip('/')}/{name}"
-
-
 class Walk:
     """Reads a tree of folders; `skipped` collects what looked right and was not usable."""
 
     def __init__(self) -> None:
         self.skipped: list[Skipped] = []
-        self.seen: set[tuple[int, int]] = set()
+        self.seen: set[object] = set()
 
-    def read(self, path: Path, shown: str, parent: Folder | None = None, depth: int = 0) -> Folder | None:
+    def read(self, path: str, parent: Folder | None = None, depth: int = 0) -> Folder | None:
         """The folder and all below it; None where it was visited before (a loop of links) or cannot be opened."""
         try:
-            status = path.stat()
-            if (status.st_dev, status.st_ino) in self.seen:
+            itself = identity(path)
+            if itself in self.seen:
                 return None
-            self.seen.add((status.st_dev, status.st_ino))
-            with os.scandir(path) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            self.seen.add(itself)
+            found = entries(path)
+            if parent is not None and any(entry.name == "pyvenv.cfg" for entry in found):
+                return None
         except OSError as error:
-            self.skipped.append(Skipped(shown, f"cannot be opened: {error.strerror or error}"))
+            self.skipped.append(Skipped(path, f"cannot be opened: {error.strerror or error}"))
             return None
-        folder = Folder(shown, path.resolve().name if parent is None else path.name, parent)
-        self._files(folder, entries)
-        if depth < MAX_DEPTH:
-            self._subfolders(folder, entries, depth)
+        folder = Folder(path, _name_of(path, parent), parent)
+        self._files(folder, found)
+        if depth < limits().folder_depth:
+            self._subfolders(folder, found, depth)
+        elif any(map(_is_wanted_folder, found)):
+            reason = f"its folders are nested too deeply ({raised_by('folder_depth')})"
+            self.skipped.append(Skipped(path, reason))
         return folder
 
-    def _files(self, folder: Folder, entries: list[os.DirEntry[str]]) -> None:
-        files = [entry for entry in entries if _is_file(entry)]
-        names = {entry.name for entry in entries}
+    def _files(self, folder: Folder, found: list[Entry]) -> None:
+        names = {entry.name for entry in found}
+        if mlflow_files.is_run_folder(folder.name, names):
+            self._mlflow(folder)
+            return
+        files = [entry for entry in found if _is_file(folder, entry)]
         folder.is_set = is_checkpoint_set(folder.name, names)
         for entry in files:
             self._file(folder, entry)
         if folder.is_set:
             folder.checkpoints = [folder.path]
 
-    def _file(self, folder: Folder, entry: os.DirEntry[str]) -> None:
+    def _mlflow(self, folder: Folder) -> None:
+        """A run whose files, one a metric, are a log together."""
+        try:
+            curved = mlflow_files.has_curve(folder.path)
+        except OSError as error:
+            self.skipped.append(Skipped(folder.path, f"cannot be opened: {error.strerror or error}"))
+            return
+        if curved:
+            folder.logs.append(LogFile(folder.path, mlflow_files.KIND))
+        else:
+            self.skipped.append(Skipped(folder.path, mlflow_files.NO_CURVE))
+
+    def _file(self, folder: Folder, entry: Entry) -> None:
         shown = joined(folder.path, entry.name)
-        found = role_of(Path(entry.path))
+        found = role_of(shown)
         if found.role == "log":
             folder.logs.append(LogFile(shown, found.kind))
         elif found.role == "checkpoint":
@@ -116,34 +131,42 @@ class Walk:
         elif found.role == "unusable":
             self.skipped.append(Skipped(shown, found.reason))
 
-    def _subfolders(self, folder: Folder, entries: list[os.DirEntry[str]], depth: int) -> None:
+    def _subfolders(self, folder: Folder, found: list[Entry], depth: int) -> None:
         """Real folders first: a link such as wandb/latest-run must not take the place of what it points to."""
-        wanted = [entry for entry in entries if _is_wanted_folder(entry)]
-        for entry in sorted(wanted, key=lambda entry: entry.is_symlink()):
-            if entry.is_symlink() and _points_up(Path(entry.path)):
+        wanted = [entry for entry in found if _is_wanted_folder(entry)]
+        if folder.is_set:
+            wanted = [entry for entry in wanted if not is_part_of_set(entry.name)]
+        if any(log.kind == mlflow_files.KIND for log in folder.logs):
+            wanted = [entry for entry in wanted if entry.name not in mlflow_files.RECORD_FOLDERS]
+        for entry in sorted(wanted, key=lambda entry: entry.is_link):
+            path = joined(folder.path, entry.name)
+            if entry.is_link and _points_up(Path(path)):
                 continue
-            child = self.read(Path(entry.path), joined(folder.path, entry.name), folder, depth + 1)
+            child = self.read(path, folder, depth + 1)
             if child is not None:
                 folder.folders.append(child)
         folder.folders.sort(key=lambda child: child.name)
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def _name_of(path: str, parent: Folder | None) -> str:
+    if is_remote(path):
+        return path.rsplit("/", 1)[-1]
+    return Path(path).resolve().name if parent is None else Path(path).name
+
+
+def _is_file(folder: Folder, entry: Entry) -> bool:
     """Regular files only; a link to a neighbour (last.ckpt -> epoch=3.ckpt) is the neighbour."""
+    if not entry.is_file or not entry.is_link:
+        return entry.is_file
+    link = Path(joined(folder.path, entry.name))
     try:
-        if not entry.is_file():
-            return False
-        return not entry.is_symlink() or Path(entry.path).resolve().parent != Path(entry.path).parent.resolve()
+        return link.resolve().parent != link.parent.resolve()
     except OSError:
         return False
 
 
-def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        named = not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS
-        return named and entry.is_dir() and not (Path(entry.path) / "pyvenv.cfg").exists()
-    except OSError:
-        return False
+def _is_wanted_folder(entry: Entry) -> bool:
+    return entry.is_dir and not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS
 
 
 def _points_up(link: Path) -> bool:

@@ -71,7 +71,8 @@ _TESTS: tuple[tuple[str, Callable[[_Evidence], bool]], ...] = (
     ("deepspeed", _tagged(r"Train/Samples/.*")),
     ("yolox", _named("train_log.txt")),
     ("deepspeed", _tagged(r"lr(\[\d+\])?", r"mom(\[\d+\])?")),
+    ("flair", _both(_named("loss.tsv"), _tagged(r"LEARNING_RATE", r"(TRAIN|DEV)_LOSS"))),
     ("mae", _both(_lies_in(r"log\.txt(\n|$)"), _tagged(r"train_lr", r"(test_acc1|test_loss|train_loss)"))),
-    ("keras", _tagged(r"(epoch_loss|epoch_accuracy|epoch_learning_rate|batch_2|keras)")),
+    ("keras", _tagged(r"(epoch_loss|epoch_accuracy|epoch_lr|epoch_learning_rate|batch_2|keras)")),
     ("keras", _tagged(r"(val_accuracy|accuracy|sparse_categorical_accuracy|val_mae)", r"val_loss", r"loss")),
 )

@@ -7,19 +7,20 @@ The skeleton of the pickle names blocks of a BlockManager: raw bytes, dtype, sha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, floats, ints
 from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.arrow_texts import arrow_texts
 from lrdoctor.readers.pickle_calls import plain_dtype
 from lrdoctor.readers.pickle_machine import describe
 from lrdoctor.readers.skeleton import Stub
+from lrdoctor.readers.storage import content_of, size_of
 
 KIND = "pickle"
-MAX_BYTES = 1 << 30
 _MAX_TABLES = 1000
 _AXES = ("step", "global_step", "iteration", "iter", "it", "epoch", "_step", "tokens")
 
@@ -50,14 +51,14 @@ def read(path: str) -> Iterator[Series | Note]:
 
 def _skeleton(path: str) -> object:
     try:
-        size = Path(path).stat().st_size
-        if size > MAX_BYTES:
-            why = f"{size:,} bytes; at most {MAX_BYTES:,} are read"
+        size = size_of(path)
+        if size > limits().pickle_bytes:
+            why = f"{size:,} bytes ({raised_by('pickle_bytes')})"
             raise ReadError("The pickle is too large.", where=path, why=why)
-        data = Path(path).read_bytes()
+        data = content_of(path)
     except OSError as error:
         raise ReadError("The pickle cannot be opened.", where=path, why=error.strerror or str(error)) from error
-    root, _ = describe(data, keep_bytes=MAX_BYTES, where=path)
+    root, _ = describe(data, keep_bytes=limits().pickle_bytes, where=path)
     return root
 
 
@@ -118,6 +119,8 @@ def _object_items(data: object) -> list[object]:
         return []
     if isinstance(data.state, tuple) and len(data.state) == 5 and isinstance(data.state[4], list):
         return data.state[4]
+    if data.class_name in ("_restore_array", "chunked_array"):
+        return list(arrow_texts(data))
     inner = data.state
     parts = inner if isinstance(inner, tuple) else inner.values() if isinstance(inner, dict) else ()
     return next((items for part in parts if (items := _object_items(part))), [])

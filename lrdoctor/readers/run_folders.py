@@ -77,8 +77,8 @@ def _whole_tree_belongs(owner: Folder) -> bool:
 
 
 def _tracked(folder: Folder | None) -> bool:
-    """W&B: all below the folder of run-ID.wandb (files/, logs/) is that run's."""
-    while folder is not None and not any(log.name.endswith(".wandb") for log in folder.logs):
+    """W&B: all below the folder of run-ID.wandb (files/, logs/) is that run's; MLflow: all below a run's folder."""
+    while folder is not None and not any(log.name.endswith(".wandb") or log.kind == "mlflow" for log in folder.logs):
         folder = folder.parent
     return folder is not None
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Checkpoint, Note
-
-MAX_HEADER_BYTES = 100 << 20  # the format's own limit
+from lrdoctor.readers.storage import window
 
 
 def looks_like_safetensors(head: bytes) -> bool:
@@ -20,11 +19,13 @@ def looks_like_safetensors(head: bytes) -> bool:
 def read_safetensors(path: str) -> Checkpoint:
     """Model weights only. `ReadError` where the header cannot be read."""
     try:
-        with Path(path).open("rb") as stream:
-            length_bytes = stream.read(8)
-            length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else 0
-            header = stream.read(length) if 0 < length <= MAX_HEADER_BYTES else b""
-            size = stream.seek(0, 2)
+        with window(path) as data:
+            size = len(data)
+            length = struct.unpack("<Q", data[:8])[0] if size >= 8 else 0
+            if length > limits().header_bytes:
+                why = f"its header claims {length:,} bytes ({raised_by('header_bytes')})"
+                raise ReadError("The weights cannot be read.", where=path, why=why)
+            header = data[8 : 8 + length]
         names = json.loads(header)
     except OSError as error:
         raise ReadError("The checkpoint cannot be opened.", where=path, why=error.strerror or str(error)) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from lrdoctor.model.run import OptimizerState, Scalar, SchedulerState
 from lrdoctor.readers.plain import MAX_LIST, Number, mapping, number, numbers, scalar, whole
@@ -52,6 +53,7 @@ _FOREIGN = (
 )
 # Clocks of a foreign scheduler, by the name it gives them.
 _CLOCKS = ("last_epoch", "last_step", "last_batch_iteration", "num_steps")
+_SAMPLES = "num_steps"
 _NOT_PARAMS = frozenset(
     {*_CLOCKS, "_step_count", "_last_lr", "base_lrs", "verbose", "_is_initial", "_get_lr_called_within_step"}
 )
@@ -74,7 +76,7 @@ def scheduler_state(value: object, read: Number, depth: int = 0) -> SchedulerSta
     state: State = mapping(value) or {}
     named = value.class_name if isinstance(value, Stub) and value.class_name in TORCH_FAMILIES else None
     family, keep = _family(state)
-    clock = next((state[name] for name in _CLOCKS if name in state), None)
+    clock = next((state[name] for name in _CLOCKS if name in state and not counts_samples(state)), None)
     return SchedulerState(
         family=named or family,
         last_epoch=number(clock, read),
@@ -84,6 +86,19 @@ def scheduler_state(value: object, read: Number, depth: int = 0) -> SchedulerSta
         params=_params(family, keep, state, read),
         children=_children(state, read, depth),
     )
+
+
+def counts_samples(state: Mapping[Any, object]) -> bool:
+    """Megatron's scheduler is stepped by the samples of each update (megatron/training/training.py, train_step)."""
+    return "lr_decay_style" in state
+
+
+def in_updates(state: SchedulerState, batch_size: float | None) -> SchedulerState:
+    """A clock of samples as one of updates, where the number of samples in an update is known."""
+    samples = state.params.get(_SAMPLES)
+    if not counts_samples(state.params) or not batch_size or not isinstance(samples, int | float):
+        return state
+    return replace(state, last_epoch=samples / batch_size)
 
 
 def _family(state: State) -> tuple[str | None, tuple[str, ...]]:
@@ -122,7 +137,9 @@ def _all_scalars(state: State, read: Number) -> Params:
     """Everything plain that an unknown scheduler keeps, under its own names."""
     params: Params = {}
     for name, value in state.items():
-        if not isinstance(name, str) or name in _NOT_PARAMS or name.startswith("__"):
+        if not isinstance(name, str) or name.startswith("__"):
+            continue
+        if name in _NOT_PARAMS and not (name == _SAMPLES and counts_samples(state)):
             continue
         found = scalar(value, read)
         if found is not None:
@@ -190,6 +207,11 @@ _EXTRA: dict[str, Callable[[State, Number], Params]] = {
     "OneCycleLR": _one_cycle,
     "ReduceLROnPlateau": _plateau,
 }
+
+
+def has_clock(state: SchedulerState) -> bool:
+    """Whether it says where in its schedule it is: fairseq saves a scheduler's best loss, but not its position."""
+    return state.last_epoch is not None or bool(state.children)
 
 
 def with_optimizer(state: SchedulerState, optimizer: OptimizerState | None) -> SchedulerState:

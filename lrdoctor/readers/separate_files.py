@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from lrdoctor.readers.folder_tree import LogFile
+from lrdoctor.readers.storage import head_of
 
-_NEVER_SEPARATE = frozenset({"tensorboard", "trainer_state", "wandb"})
+_NEVER_SEPARATE = frozenset({"tensorboard", "trainer-state", "wandb", "mlflow", "mlflow-store"})
 _HEAD_BYTES = 4096
 # What a file holds, or when it was written: tells nothing about which run it is from.
 _STAMP = re.compile(r"\d{8}[-_T]?\d{4,6}|\d{4}-\d{2}-\d{2}[-_T ]?(\d{2}[-:_]?\d{2}([-:_]?\d{2})?)?|\b\d{10}\b")
@@ -23,15 +24,12 @@ _WORDS = frozenset(
 _KEY = re.compile(rb'"([A-Za-z_][^"\\]{0,60})"\s*:')
 
 
-def separate_runs(logs: list[LogFile], local: dict[str, Path]) -> list[LogFile]:
-    """The logs of one folder that are a run each; empty where the folder is one run.
-
-    `local` maps a shown path to the file to open.
-    """
+def separate_runs(logs: list[LogFile]) -> list[LogFile]:
+    """The logs of one folder that are a run each; empty where the folder is one run."""
     alike: dict[tuple[str, object], list[LogFile]] = defaultdict(list)
     for log in logs:
         if log.kind not in _NEVER_SEPARATE and "tfevents" not in log.name:
-            alike[log.kind, _schema(log, local[log.path])].append(log)
+            alike[log.kind, _schema(log)].append(log)
     apart = []
     for group in alike.values():
         stems = {own_name(log.name) for log in group}
@@ -47,14 +45,13 @@ def own_name(name: str) -> str:
     return " ".join(part for part in parts if part and part.lower() not in _WORDS)
 
 
-def _schema(log: LogFile, path: Path) -> object:
+def _schema(log: LogFile) -> object:
     """The header of a table or the keys of a JSON file's first records; text logs are all alike."""
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
+        head = head_of(log.path, _HEAD_BYTES)
     except OSError:
         return None
-    suffix = path.suffix.lower()
+    suffix = PurePosixPath(log.path).suffix.lower()
     if suffix in (".csv", ".tsv"):
         return tuple(cell.strip() for cell in head.splitlines()[0].split(b",")) if head.strip() else ()
     if suffix.startswith(".json"):

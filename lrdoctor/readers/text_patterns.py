@@ -30,7 +30,11 @@ _OUT_OF = re.compile(r"\s{0,8}(\d{1,12})\s{0,4}/\s{0,8}(\d{1,12})")
 _BRACKETS = re.compile(
     r"\b(?:train(?:ing)?(?: epoch)?|epoch)(?:\((?P<mode>\w{1,12})\))?\s{0,2}:?\s{0,4}"
     r"(?:\[\s{0,6}(?P<epoch>\d{1,9})(?:/\d{1,9})?\]|(?P<bare>\d{1,9}))[\s,]{0,4}"
-    r"\[\s{0,10}(?P<at>\d{1,12})\s{0,3}/\s{0,10}\d{1,12}"
+    r"\[\s{0,10}(?P<at>\d{1,12})\s{0,3}/\s{0,10}(?P<of>\d{1,12})"
+)
+# epoch 001:    450 / 1891 loss=11.5: fairseq
+_EPOCH_AND_PLACE = re.compile(
+    r"\bepoch\s{1,4}(?P<epoch>\d{1,9}):?\s{1,8}(?P<at>\d{1,12})\s?/\s?(?P<of>\d{1,12})\s{1,4}[a-z]"
 )
 # 14%|#4   | 14034/100000 [20:48:36<125:52:47,  5.27s/it, loss=...
 _BAR = re.compile(
@@ -62,10 +66,11 @@ class Bar:
 
 
 class InEpoch(NamedTuple):
-    """The epoch and the iteration in it; `mode` is what mmengine says the epoch is for, "" elsewhere."""
+    """The epoch and the iteration in it, of `of`; `mode` is what mmengine says the epoch is for, "" elsewhere."""
 
     epoch: int
     iteration: int
+    of: int
     mode: str
 
 
@@ -96,11 +101,14 @@ def _qualified(text: str, start: int, name: str) -> str:
 
 
 def in_epoch(lowered: str) -> InEpoch | None:
-    """Counters in brackets behind the word epoch or train."""
-    if "[" not in lowered or not ("epoch" in lowered or "train" in lowered):
-        return None
-    found = _BRACKETS.search(lowered)
-    return InEpoch(int(found["epoch"] or found["bare"]), int(found["at"]), found["mode"] or "") if found else None
+    """Counters in brackets behind the word epoch or train, or a place in the epoch right behind its number."""
+    if "[" in lowered and ("epoch" in lowered or "train" in lowered):
+        found = _BRACKETS.search(lowered)
+        if found is not None:
+            epoch = int(found["epoch"] or found["bare"])
+            return InEpoch(epoch, int(found["at"]), int(found["of"]), found["mode"] or "")
+    found = _EPOCH_AND_PLACE.search(lowered) if "epoch " in lowered else None
+    return InEpoch(int(found["epoch"]), int(found["at"]), int(found["of"]), "") if found else None
 
 
 def bar(lowered: str) -> Bar | None:

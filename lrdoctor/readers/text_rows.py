@@ -11,16 +11,17 @@ TOTAL = "total_steps"
 _STEPS = frozenset({"iter", "iteration", "step", "it", "global_step", "update", "train_step"})
 _COUNTERS = _STEPS | {
     "epoch", "global step", "num_updates", "training_step", "batch_idx", "micro_step", "n_iter", "current_steps",
-    "total_timesteps",
+    "total_timesteps", "train_num_updates", "valid_num_updates",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """One line: its numbers by name, counters included, and the bar it is part of."""
+    """One line: its numbers by name, counters included, the bar it is part of, and N where it says i of N an epoch."""
 
     values: dict[str, float]
     bar: Bar | None = None
+    per_epoch: int | None = None
 
 
 def printed(text: str) -> Printed | None:
@@ -35,7 +36,7 @@ def printed(text: str) -> Printed | None:
     counters = _Counters()
     if place is not None:
         counters.take("epoch", place.epoch)
-        counters.take("iter", place.iteration)
+        counters.take("iter", place.iteration, place.of)
     if progress is not None and progress.epochs:
         counters.take("epoch", progress.at)
         progress = None
@@ -49,7 +50,9 @@ def printed(text: str) -> Printed | None:
         return None
     if place is not None and is_eval(place.mode):
         measured = {name if lr_name(name) else f"val/{name}": value for name, value in measured.items()}
-    return Printed({**counters.values, **measured, **_total(counters, progress)}, progress)
+        counters.total = None  # of the validation
+    everything = {**counters.values, **measured, **_total(counters, progress)}
+    return Printed(everything, progress, counters.total if "epoch" in counters.names else None)
 
 
 class _Counters:

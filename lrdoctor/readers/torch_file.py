@@ -1,45 +1,45 @@
-"""A file written by `torch.save`, old or new layout: its skeleton, and single numbers of its tensors."""
+"""A file written by `torch.save`, old or new layout: its skeleton, and single numbers of its tensors.
+
+Of the bytes only the pickle, the directory and the numbers asked for are read, on a disk as behind a URL.
+"""
 
 from __future__ import annotations
 
-import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
 from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
 from lrdoctor.readers.pickle_machine import describe
+from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
+from lrdoctor.readers.storage import Window, window
+from lrdoctor.readers.torch_pickle import code_of, pickled_at, width_of
+from lrdoctor.readers.torch_tar import read_tar
 
 ZIP_MAGIC = b"PK\x03\x04"
 # The first pickle of the layout torch used up to 1.5: protocol 2, the number 0x1950a86a20f9469cfc6c.
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 TAR_MAGIC_AT = 257
-_WIDTHS = {
-    "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bf16",
-    "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "b1",
-}  # fmt: skip
 _DTYPES = {
     "float64": "f8", "float32": "f4", "float16": "f2", "bfloat16": "bf16",
     "int64": "i8", "int32": "i4", "int16": "i2", "int8": "i1", "uint8": "u1", "bool": "b1",
 }  # fmt: skip
-_OTHER_SIZES = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4, "Untyped": 1}
+_LENGTH_BYTES = 8  # of the number in front of each storage of the old layout
+_WIDEST = 16  # bytes of the widest element
 
 
 @dataclass(slots=True)
 class TorchFile:
-    """An open checkpoint file. `kind` is "torch", "torch-legacy" or "torchscript"; valid while it is open."""
+    """A checkpoint file, valid while it is open. `kind` is "torch", "torch-legacy", "torch-tar" or "torchscript"."""
 
     path: str
     kind: str
     root: object
-    data: mmap.mmap
+    data: Window
     order: str = "<"
     notes: tuple[Note, ...] = ()
     places: dict[str, int] = field(default_factory=dict)
@@ -50,67 +50,83 @@ class TorchFile:
         """The value of a tensor with one element; None where it is not one, or its bytes are not there."""
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
-        code = _DTYPES.get(tensor.dtype or "") or _WIDTHS.get(_bare(tensor.storage.type))
-        start = self._start_of(tensor.storage.key)
-        if code is None or start is None or tensor.offset < 0:
+        code = _DTYPES.get(tensor.dtype or "") or code_of(tensor.storage.type)
+        if code is None or tensor.offset < 0:
             return None
         width = 2 if code == "bf16" else int(code[1])
-        piece = self.data[start + tensor.offset * width : start + (tensor.offset + 1) * width]
+        piece = self._stored(tensor.storage.key, tensor.offset * width, width)
         return _decoded(piece, code, self.order) if len(piece) == width else None
 
-    def _start_of(self, key: str) -> int | None:
+    def expect(self, tensors: Iterable[Tensor]) -> None:
+        """Numbers that will be asked for: of a remote file they come in one go, and not in a request each."""
+        if isinstance(self.data, RemoteWindow):
+            self.data.fetch([place for tensor in tensors if (place := self._place_of(tensor)) is not None])
+
+    def _place_of(self, tensor: Tensor) -> tuple[int, int] | None:
+        """From where to where the bytes of a one-element storage lie, a zip's header in front of them included."""
+        storage = tensor.storage
+        if storage is None or storage.count != 1:
+            return None
         if self.archive is None:
-            return self.places.get(key)
-        member = self.archive.members.get(f"{self.prefix}data/{key}")
-        return None if member is None or member.method != 0 else self.archive.start_of(member)
+            start = self.places.get(storage.key)
+            return None if start is None else (start, start + _WIDEST)
+        member = self.archive.member(f"{self.prefix}data/{storage.key}")
+        return None if member is None else self.archive.span_of(member)
+
+    def _stored(self, key: str, start: int, count: int) -> bytes:
+        """Bytes of a storage; none where it is not in the file as it is in memory."""
+        if self.archive is None:
+            place = self.places.get(key)
+            return b"" if place is None else self.data[place + start : place + start + count]
+        member = self.archive.member(f"{self.prefix}data/{key}")
+        return b"" if member is None or member.method != 0 else self.archive.beginning(member, start, count)
 
 
 def _decoded(piece: bytes, code: str, order: str) -> float | int | bool:
     if code == "bf16":
-        high, low = (piece, b"\0\0") if order == ">" else (b"\0\0", piece)
-        return float(np.frombuffer(high + low, dtype=f"{order}f4")[0])
-    value = np.frombuffer(piece, dtype=order + code)[0].item()
-    assert isinstance(value, float | int | bool)
+        piece, code = piece + b"\0\0" if order == ">" else b"\0\0" + piece, "f4"
+    value: float | int | bool = struct.unpack(order + _FORMATS[code], piece)[0]
     return value
 
 
-def _bare(storage_type: str) -> str:
-    return storage_type.removesuffix("Storage")
+_FORMATS = {
+    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "u1": "B", "b1": "?",
+}  # fmt: skip
 
 
 @contextmanager
 def opened(path: str) -> Iterator[TorchFile]:
     """Open a checkpoint file for reading. `ReadError` where it is none or beyond repair."""
     try:
-        with Path(path).open("rb") as stream:
-            if not stream.seek(0, 2):
+        with window(path) as data:
+            if not len(data):
                 raise ReadError("The checkpoint is empty.", where=path, why="the file has 0 bytes")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                yield _layout(path, data)
+            yield _layout(path, data)
     except OSError as error:
         raise ReadError("The checkpoint cannot be opened.", where=path, why=error.strerror or str(error)) from error
 
 
-def _layout(path: str, data: mmap.mmap) -> TorchFile:
+def in_memory(path: str, content: bytes) -> TorchFile:
+    """A file of torch.save's that lies inside another one. `ReadError` where it is none."""
+    return _layout(path, content)
+
+
+def _layout(path: str, data: Window) -> TorchFile:
     head = data[:512]
     if head.startswith(ZIP_MAGIC):
         return _from_zip(path, data)
     if head.startswith(LEGACY_MAGIC):
         return _from_legacy(path, data)
     if head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar":
-        raise ReadError(
-            "The checkpoint is in torch's oldest layout (tar), which is not read.",
-            where=path,
-            why="torch wrote it before version 0.1.10",
-            hint="load it with torch and save it again",
-        )
+        tar = read_tar(data, path)
+        return TorchFile(path, "torch-tar", tar.root, data, places=tar.places)
     if head.startswith(b"\x80"):
-        root, _ = describe(data, where=path)
+        root, _ = pickled_at(data, 0, path)
         return TorchFile(path, "pickle", root, data)
     raise ReadError("The file is no checkpoint.", where=path, why="it does not start like a file torch.save writes")
 
 
-def _from_zip(path: str, data: mmap.mmap) -> TorchFile:
+def _from_zip(path: str, data: Window) -> TorchFile:
     try:
         archive = Archive(data, path)
     except ReadError:
@@ -118,15 +134,15 @@ def _from_zip(path: str, data: mmap.mmap) -> TorchFile:
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
     root, _ = describe(archive.read(member), where=path)
-    order = archive.members.get(f"{prefix}byteorder")
+    order = archive.member(f"{prefix}byteorder")
     big = order is not None and archive.read(order, limit=64).strip() == b"big"
-    kind = "torchscript" if f"{prefix}constants.pkl" in archive.members else "torch"
+    kind = "torchscript" if archive.member(f"{prefix}constants.pkl") else "torch"
     notes = _incomplete(path, archive)
     return TorchFile(path, kind, root, data, ">" if big else "<", notes, archive=archive, prefix=prefix)
 
 
 def _pickle_of(archive: Archive) -> Member:
-    found = [member for name, member in archive.members.items() if name == "data.pkl" or name.endswith("/data.pkl")]
+    found = [member for member in archive.ending(b"data.pkl") if member.name.split("/")[-1] == "data.pkl"]
     if not found:
         raise ReadError("The file is no checkpoint.", where=archive.where, why="the archive has no data.pkl")
     return min(found, key=lambda member: (member.name.count("/"), member.name))
@@ -134,55 +150,54 @@ def _pickle_of(archive: Archive) -> Member:
 
 def _incomplete(path: str, archive: Archive) -> tuple[Note, ...]:
     """A note where a member's data would lie past the end of the file."""
-    end = max((member.header + member.packed for member in archive.members.values()), default=0)
-    return (Note(path, "damaged: parts lie past the end of the file"),) if end > len(archive.data) else ()
+    beyond = archive.reaches() > len(archive.data)
+    return (Note(path, "damaged: parts lie past the end of the file"),) if beyond else ()
 
 
-def _from_start(path: str, data: mmap.mmap) -> TorchFile:
+def _from_start(path: str, data: Window) -> TorchFile:
     """A file that was cut off: its directory is gone, but the description of its contents comes first."""
     first = first_member(data)
     if first is None or not first[0].endswith("data.pkl"):
         why = "the file is incomplete: the archive's directory is missing"
         raise ReadError("The checkpoint cannot be read.", where=path, why=why)
-    root, _ = describe(data, first[1], where=path)
+    root, _ = pickled_at(data, first[1], path)
     note = Note(path, f"truncated: the archive's directory is missing after {len(data):,} bytes; torch cannot load it")
     return TorchFile(path, "torch", root, data, notes=(note,))
 
 
-def _from_legacy(path: str, data: mmap.mmap) -> TorchFile:
+def _from_legacy(path: str, data: Window) -> TorchFile:
     """Magic number, protocol, system, object, storage keys: five pickles, then count and bytes of each storage."""
     position = len(LEGACY_MAGIC)
-    _, position = describe(data, position, where=path)
-    system, position = describe(data, position, where=path)
-    root, position = describe(data, position, where=path)
+    _, position = pickled_at(data, position, path)
+    system, position = pickled_at(data, position, path)
+    root, position = pickled_at(data, position, path)
     little = system.get("little_endian", True) if isinstance(system, dict) else True
     file = TorchFile(path, "torch-legacy", root, data, "<" if little else ">")
     try:
-        keys, position = describe(data, position, where=path)
-        file.places = _storages(data, position, keys, _widths(root), file.order)
-    except (ReadError, struct.error):
+        keys, position = pickled_at(data, position, path)
+    except ReadError:
+        keys, position = None, len(data) + 1
+    file.places, end = _storages(position, keys, _sizes(root))
+    if end > len(data):
         message = f"truncated after {len(data):,} bytes: the tensors are incomplete; torch cannot load it"
         file.notes = (Note(path, message),)
     return file
 
 
-def _storages(data: mmap.mmap, position: int, keys: object, widths: dict[str, int], order: str) -> dict[str, int]:
+def _storages(position: int, keys: object, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
+    """Where the bytes of each storage start, behind its eight bytes of length, and where the last one ends."""
     places: dict[str, int] = {}
     for key in keys if isinstance(keys, list) else []:
-        (count,) = struct.unpack_from(f"{order}q", data, position)
-        position += 8
-        if not isinstance(key, str) or key not in widths or count < 0:
-            return places  # from here on the lengths are unknown
-        places[key] = position
-        position += count * widths[key]
-    if position > len(data):
-        raise struct.error("the last storage is cut off")
-    return places
+        if not isinstance(key, str) or key not in sizes:
+            break  # from here on the lengths are unknown
+        places[key] = position + _LENGTH_BYTES
+        position += _LENGTH_BYTES + sizes[key]
+    return places, position
 
 
-def _widths(root: object) -> dict[str, int]:
-    """Bytes per element of every storage the object mentions."""
-    widths: dict[str, int] = {}
+def _sizes(root: object) -> dict[str, int]:
+    """Bytes of every storage the object mentions; without those of an unknown type."""
+    sizes: dict[str, int] = {}
     seen: set[int] = set()
     rest: list[object] = [root]
     while rest:
@@ -190,18 +205,12 @@ def _widths(root: object) -> dict[str, int]:
         if isinstance(value, Tensor):
             value = value.storage
         if isinstance(value, Storage):
-            widths[value.key] = _width(_bare(value.type))
+            if width := width_of(value.type):
+                sizes[value.key] = max(value.count, 0) * width
         elif isinstance(value, dict | list | tuple | Stub) and id(value) not in seen:
             seen.add(id(value))
             rest.extend(_inside(value))
-    return {key: width for key, width in widths.items() if width}
-
-
-def _width(name: str) -> int:
-    code = _WIDTHS.get(name)
-    if code is None:
-        return _OTHER_SIZES.get(name, 0)
-    return 2 if code == "bf16" else int(code[1])
+    return sizes
 
 
 def _inside(value: object) -> list[object]:

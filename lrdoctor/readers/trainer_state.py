@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.flat import number, numbers_in
 from lrdoctor.readers.opening import absent_data
 from lrdoctor.readers.rows import Rows
+from lrdoctor.readers.storage import content_of, size_of
 
 KIND = "trainer-state"
-MAX_BYTES = 512 << 20
 _NAME = "trainer_state.json"
 # lrdoctor's name, the key, and what qualifies it. The Trainer keeps these beside the history.
 _FACTS = (
@@ -51,11 +52,11 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
 
 
 def _state(path: str) -> Mapping[str, object]:
-    file = Path(path)
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ReadError("The file is too large.", where=path, why=f"{file.stat().st_size:,} bytes")
-        state = json.loads(file.read_bytes())
+        if (size := size_of(path)) > limits().document_bytes:
+            why = f"{size:,} bytes ({raised_by('document_bytes')})"
+            raise ReadError("The file is too large.", where=path, why=why)
+        state = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         why = "it is cut off or malformed" if isinstance(error, ValueError) else "it is nested too deeply"
         raise ReadError("This is not a JSON document.", where=path, why=why) from error

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import raised_by
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.flat import numbers_in
 from lrdoctor.readers.opening import absent_data
 from lrdoctor.readers.protowire import BYTES, Field, WireError, fields, signed, text
 from lrdoctor.readers.rows import Rows
 from lrdoctor.readers.setting_names import hints_from
+from lrdoctor.readers.storage import open_binary
 from lrdoctor.readers.wandb_blocks import MAGIC, Records
 
 KIND = "wandb"
@@ -39,7 +40,7 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         yield absent
         return
     found = _Found(path)
-    with Path(path).open("rb") as stream:
+    with open_binary(path) as stream:
         records = Records(stream)
         for at, record in records:
             found.take(at, record)
@@ -57,6 +58,9 @@ def _complaints(found: _Found, records: Records) -> Iterator[Note]:
         yield Note(found.path, f"{records.trouble}: the process was killed or still runs", f"byte {records.end}")
     elif not found.exited:
         yield Note(found.path, "no exit record: the process was killed or still runs")
+    if records.oversized:
+        message = f"a record was not read: longer than {raised_by('record_bytes')}"
+        yield Note(found.path, message, f"byte {records.oversized[0]}")
     damaged = sorted({*records.damaged, *found.damaged})
     if damaged:
         count = f"{len(damaged):,} record{'' if len(damaged) == 1 else 's'}"

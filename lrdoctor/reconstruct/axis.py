@@ -200,7 +200,8 @@ def _updates(run: Run, record: Recording, pieces: Sequence[Series], name: str, c
     """Updates, unless the counter proves to restart each epoch or to count thousandths of an epoch."""
     epoch = _first_of([n for one in pieces for n in one.axes], _EPOCHS)
     if epoch is not None and (inside := _inside_epoch(pieces, name, epoch)):
-        return _from_inside_epoch(name, epoch, inside, pieces, choice)
+        declared = number_hint(run, "steps_per_epoch")
+        return _from_inside_epoch(name, epoch, inside, pieces, choice, declared)
     thousandths = updates_of_thousandths(run, record, pieces, name) if record.kind == EVENTS else None
     if thousandths is not None:
         return _from_thousandths(name, thousandths, choice)
@@ -221,11 +222,18 @@ def _inside_epoch(pieces: Sequence[Series], name: str, epoch: str) -> float | No
     return largest if turns and resets >= 0.8 * turns and largest > 0 else None
 
 
-def _from_inside_epoch(name: str, epoch: str, largest: float, pieces: Sequence[Series], choice: Choice) -> Axis:
-    """Step (e - first epoch) * N + i. Points that go back within an epoch are evaluations, with their own counter."""
+def _from_inside_epoch(
+    name: str, epoch: str, largest: float, pieces: Sequence[Series], choice: Choice, declared: float | None
+) -> Axis:
+    """Step (e - first epoch) * N + i; N is declared, or the largest i was the last of its epoch.
+
+    Points that go back within an epoch are evaluations, with their own counter.
+    """
     first_epoch = 1.0 if min(float(np.nanmin(one.axes[epoch])) for one in pieces) >= 1.0 else 0.0
     from_one = 0.0 if min(float(np.nanmin(one.axes[name])) for one in pieces) == 0.0 else 1.0
     per_epoch = largest + 1.0 - from_one
+    if declared is not None and per_epoch < declared <= 2 * per_epoch:  # the last steps of each epoch went unlogged
+        per_epoch = declared
 
     def steps_of(series: Series) -> FloatArray:
         inside = series.axes.get(name, np.full(len(series), np.nan))

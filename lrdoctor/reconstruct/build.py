@@ -10,10 +10,10 @@ import numpy as np
 from lrdoctor.model.arrays import ints
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Choice, Curve, GroupTrajectory, Segment, Trajectory
+from lrdoctor.reconstruct.asked import not_there
 from lrdoctor.reconstruct.axis import Axis, choose_axis
 from lrdoctor.reconstruct.clock import choose_clock, densest_loss
 from lrdoctor.reconstruct.epochs import updates_per_epoch
-from lrdoctor.reconstruct.frameworks import is_framework
 from lrdoctor.reconstruct.logged import Logged, gather
 from lrdoctor.reconstruct.losses import pick_curves
 from lrdoctor.reconstruct.names import role_of, words
@@ -24,7 +24,8 @@ from lrdoctor.reconstruct.recording import Recording, recordings
 from lrdoctor.reconstruct.sessions import Sessions, find_sessions
 from lrdoctor.reconstruct.stitch import Stitched, stitch
 
-_MMCV_DECIMALS = 5  # mmcv's JsonLoggerHook rounds every number of .log.json to five decimals
+# Decimals of every logged LR: mmcv's JsonLoggerHook rounds so, flair's trainer prints so.
+_FIXED_DECIMALS = {"mmcv": 5, "flair": 4}
 
 
 def reconstruct(
@@ -36,12 +37,14 @@ def reconstruct(
     learning rate gives a trajectory without groups, whose choices say what was looked for.
     """
     found = pick_lr(run, lr_tag)
+    absent = not_there(run, loss_tag, step_tag)
     if isinstance(found, LrSource):
-        return _trajectory(run, found.recording, found.tags, found.tags[0], found.choices, loss_tag, step_tag)
+        choices = (*found.choices, *absent)
+        return _trajectory(run, found.recording, found.tags, found.tags[0], choices, loss_tag, step_tag)
     record = _fullest(run, loss_tag)
     if record is None:
         return _nothing(run, found)
-    return _trajectory(run, record, (), _longest_tag(record), (found,), loss_tag, step_tag)
+    return _trajectory(run, record, (), _longest_tag(record), (found, *absent), loss_tag, step_tag)
 
 
 def _nothing(run: Run, choice: Choice) -> Trajectory:
@@ -177,7 +180,7 @@ def _points_by_source(record: Recording, tags: Sequence[str], body: _Body) -> tu
 
 
 def _fixed_decimals(run: Run) -> int | None:
-    return _MMCV_DECIMALS if is_framework(run, "mmcv") else None
+    return _FIXED_DECIMALS.get((run.framework or "").lower())
 
 
 def _length(body: _Body) -> int:

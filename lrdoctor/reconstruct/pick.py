@@ -9,7 +9,8 @@ import numpy as np
 
 from lrdoctor.model.run import Run, Series
 from lrdoctor.model.trajectory import Choice
-from lrdoctor.reconstruct.names import lr_name
+from lrdoctor.reconstruct.asked import is_asked_for, near
+from lrdoctor.reconstruct.names import lr_name, words
 from lrdoctor.reconstruct.precision import resolution_of
 from lrdoctor.reconstruct.recording import Recording, join, recordings
 
@@ -37,23 +38,18 @@ def pick_lr(run: Run, lr_tag: str | None = None) -> LrSource | Choice:
     if not candidates:
         return _nothing(every, lr_tag)
     best, choices = _believed(run, candidates, named)
-    return _grouped(best, named[best.place], choices)
+    return _grouped(best, named[best.place], choices, lr_tag)
 
 
 def _lr_tags(record: Recording, lr_tag: str | None) -> tuple[str, ...]:
     """The LR tags of a recording, ordered by group index; names of a base LR only where there is nothing better."""
     if lr_tag is not None:
-        return tuple(tag for tag in record.tags if _asked_for(tag, lr_tag))
+        return tuple(tag for tag in record.tags if is_asked_for(tag, lr_tag))
     names = {tag: name for tag in record.tags if (name := lr_name(tag)) and _plausible(record.of_tag(tag))}
     best = {tag: name for tag, name in names.items() if not name.secondary} or names
     families = list(dict.fromkeys(name.family for name in best.values()))
     order = {family: position for position, family in enumerate(families)}
     return tuple(sorted(best, key=lambda tag: (order[best[tag].family], best[tag].index)))
-
-
-def _asked_for(tag: str, lr_tag: str) -> bool:
-    """The tag itself or one of its groups: "train_lr" also asks for "train_lr[0]"."""
-    return tag == lr_tag or tag.startswith(f"{lr_tag}[")
 
 
 def _plausible(series: Iterable[Series]) -> bool:
@@ -63,7 +59,7 @@ def _plausible(series: Iterable[Series]) -> bool:
     return bool(len(finite)) and float(np.median(np.abs(finite))) <= LARGEST_LR
 
 
-def _grouped(record: Recording, tags: tuple[str, ...], choices: list[Choice]) -> LrSource:
+def _grouped(record: Recording, tags: tuple[str, ...], choices: list[Choice], lr_tag: str | None) -> LrSource:
     """The parameter groups of one run: of a table of several runs the first, and no series under two names."""
     first_run, others = _first_table(record, tags)
     if others:
@@ -77,6 +73,8 @@ def _grouped(record: Recording, tags: tuple[str, ...], choices: list[Choice]) ->
     why = "its name says so and its values can be learning rates"
     if len(groups) > 1:
         why = "one series a parameter group; their names say so and their values can be learning rates"
+    if lr_tag is not None:
+        why = "named on the command line"
     if aliases:
         why += f"; {', '.join(aliases)} repeats it under another name"
     choices.append(Choice("learning rate", ", ".join(groups), why, others))
@@ -95,9 +93,19 @@ def _without_aliases(record: Recording, tags: tuple[str, ...]) -> tuple[str, ...
     """Equal series of one family are groups with equal LRs; equal series of two families are one series twice."""
     kept: list[str] = []
     for tag in tags:
-        if not any(_repeats(record, tag, other) for other in kept):
+        if not any(_repeats(record, tag, other) for other in kept) and not any(
+            _summarises(record, tag, other) for other in tags
+        ):
             kept.append(tag)
     return tuple(kept)
+
+
+def _summarises(record: Recording, tag: str, other: str) -> bool:
+    """fairseq logs "lr" as it goes and "train_lr" again at the end of an epoch."""
+    if words(tag) != ("train", *words(other)):
+        return False
+    own, all_along = (sum(len(one) for one in record.of_tag(name)) for name in (tag, other))
+    return 2 * own <= all_along
 
 
 def _repeats(record: Recording, tag: str, other: str) -> bool:
@@ -112,6 +120,8 @@ def _repeats(record: Recording, tag: str, other: str) -> bool:
 def _nothing(every: Sequence[Recording], lr_tag: str | None) -> Choice:
     tags = sorted({tag for record in every for tag in record.tags})
     looked = f"a series named {lr_tag!r}" if lr_tag else "a series named like a learning rate (lr, learning_rate, ...)"
+    alike = near(lr_tag, tags) if lr_tag else []
+    looked += f" (near it: {', '.join(alike)})" if alike else ""
     seen = f"{len(tags)} other series were there" if tags else "no series could be read at all"
     return Choice("learning rate", "none", f"Looked for {looked}; {seen}.", tuple(tags[:30]))
 

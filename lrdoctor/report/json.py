@@ -12,7 +12,7 @@ from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
-from lrdoctor.model.trajectory import GroupTrajectory, Segment, Trajectory
+from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.pages import Pages
@@ -70,6 +70,7 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "counterfactual": _counterfactual(diagnosis.counterfactual),
         **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
+        "choices": [_choice(choice) for choice in trajectory.choices],
     }
     plain, notes = strict(fields)
     return {**plain, "notes": notes}
@@ -97,6 +98,10 @@ def _claim(claim: Claim | None) -> dict[str, Any] | None:
     if claim is None:
         return None
     return {"value": claim.value if isinstance(claim.value, str) else _count(claim.value), "source": claim.source}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {"what": choice.what, "chosen": choice.chosen, "why": choice.why, "rejected": list(choice.rejected)}
 
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lrdoctor.model.diagnosis import Audit, Diagnosis
 from lrdoctor.model.finding import SEVERITIES, Finding
+from lrdoctor.model.trajectory import Choice
 from lrdoctor.report import numbers
 from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.json import ordered
@@ -35,17 +36,32 @@ VERDICTS = {
 }
 STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 NOTES_SHOWN = 2
+REJECTED_SHOWN = 8
 INDENT = 2
 
 
-def render(audit: Audit, console: Console, *, report: Path | None, quiet: bool = False, verbose: bool = False) -> None:
-    """Print the audit. `quiet`: runs with findings only; `verbose`: also files, choices, all notes, skipped paths."""
+def render(
+    audit: Audit,
+    console: Console,
+    *,
+    report: Path | None,
+    quiet: bool = False,
+    verbose: bool = False,
+    show_sources: bool = False,
+) -> None:
+    """Print the audit. `quiet`: runs with findings only; `verbose`: also all notes and skipped paths.
+
+    `show_sources`, which `verbose` implies: also the files of each run, and what was taken for what, and why.
+    """
     page = _Page(console)
     for diagnosis in audit.diagnoses:
         if quiet:
             _findings_only(page, diagnosis)
-        else:
-            _run(page, diagnosis, verbose=verbose)
+            continue
+        _run(page, diagnosis, verbose=verbose)
+        if show_sources or verbose:
+            _reading(page, diagnosis)
+        page.blank()
     if not quiet:
         _totals(page, audit, report, verbose=verbose)
 
@@ -101,8 +117,6 @@ def _run(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     _notes(page, diagnosis, verbose=verbose)
     if verbose:
         _agreement(page, diagnosis)
-        _reading(page, diagnosis)
-    page.blank()
 
 
 def _findings_only(page: _Page, diagnosis: Diagnosis) -> None:
@@ -198,7 +212,16 @@ def _reading(page: _Page, diagnosis: Diagnosis) -> None:
     for checkpoint in diagnosis.run.checkpoints:
         page.line(("read: ", "dim"), f"{checkpoint.path} ({checkpoint.kind})", indent=INDENT)
     for choice in diagnosis.trajectory.choices:
-        page.line(("chose: ", "dim"), f"{choice.what}: {choice.chosen} ({choice.why})", indent=INDENT)
+        page.line(("chose: ", "dim"), f"{choice.what}: {choice.chosen} ({choice.why}){_not(choice)}", indent=INDENT)
+
+
+def _not(choice: Choice) -> str:
+    """What else it could have been."""
+    if not choice.rejected:
+        return ""
+    more = len(choice.rejected) - REJECTED_SHOWN
+    shown = ", ".join(choice.rejected[:REJECTED_SHOWN])
+    return f"; not {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _totals(page: _Page, audit: Audit, report: Path | None, *, verbose: bool) -> None:

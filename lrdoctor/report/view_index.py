@@ -79,17 +79,21 @@ def index_page(audit: Audit, names: Sequence[str]) -> IndexPage:
             Total("healthy", "Healthy", fmt.count(counts["healthy"])),
         ),
         skipped=tuple((printable(skipped.path), printable(skipped.reason)) for skipped in audit.skipped),
-        headline=_headline(len(rows), counts["faulty"]),
+        headline=_headline(len(rows), counts["faulty"], counts["unknown"]),
         version=printable(audit.version),
     )
 
 
-def _headline(runs: int, faulty: int) -> str:
+def _headline(runs: int, faulty: int, unknown: int) -> str:
+    """What is not known is said in the same breath: a run that could not be judged is not cleared."""
     if not runs:
         return "No training run was found."
+    if unknown == runs:
+        return f"{fmt.plural(runs, 'run')}, and not enough was logged to judge any of them."
+    rest = f"; {fmt.count(unknown)} could not be judged" if unknown else ""
     if not faulty:
-        return f"No learning-rate fault in {fmt.plural(runs, 'run')}."
-    return f"{fmt.plural(faulty, 'run')} of {fmt.count(runs)} with a learning-rate fault."
+        return f"No learning-rate fault found in {fmt.plural(runs - unknown, 'run')}{rest}."
+    return f"{fmt.plural(faulty, 'run')} of {fmt.count(runs)} with a learning-rate fault{rest}."
 
 
 def _row(diagnosis: Diagnosis, page: str) -> IndexRow:

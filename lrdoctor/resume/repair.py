@@ -13,6 +13,7 @@ from typing import Any
 
 from lrdoctor.errors import ReadError, UsageError
 from lrdoctor.model.run import Checkpoint, Scalar
+from lrdoctor.readers.checkpoint_zip import Member
 from lrdoctor.readers.torch_file import TorchFile, opened
 from lrdoctor.resume.pickle_edit import Edit, Editable, SetItem, editable, pickled
 from lrdoctor.resume.places import Path as KeyPath
@@ -118,7 +119,13 @@ def _pickle_of(file: TorchFile) -> Editable:
             why=f"it is {what.get(file.kind, 'cut off, or a plain pickle')}",
             hint="load it with torch and save it again",
         )
-    return editable(file.archive.read(file.archive.members[f"{file.prefix}data.pkl"]), file.path)
+    return editable(file.archive.read(_pickle_member(file)), file.path)
+
+
+def _pickle_member(file: TorchFile) -> Member:
+    found = file.archive.member(f"{file.prefix}data.pkl") if file.archive is not None else None
+    assert found is not None  # it was read when the file was opened
+    return found
 
 
 def _place(root: object, checkpoint: Checkpoint, siblings: tuple[str, ...]) -> KeyPath:
@@ -222,11 +229,11 @@ def _same(before: Scalar, after: float) -> bool:
 def _write_copy(file: TorchFile, content: bytes, temporary: Path) -> None:
     archive = file.archive
     assert archive is not None
-    said = archive.members.get(f"{file.prefix}.storage_alignment")
+    said = archive.member(f"{file.prefix}.storage_alignment")
     text = archive.read(said, limit=64).strip() if said is not None else b""
     alignment = int(text) if text.isdigit() and 0 < int(text) <= 1 << 16 else ALIGNMENT
     with temporary.open("wb") as out:
-        copy_with(archive, archive.members[f"{file.prefix}data.pkl"], content, out, alignment)
+        copy_with(archive, _pickle_member(file), content, out, alignment)
 
 
 def _check_readable(path: Path, source: str) -> None:

@@ -8,7 +8,6 @@ end is written anew with the new places (APPNOTE.TXT 6.3.10, sections 4.3 to 4.5
 
 from __future__ import annotations
 
-import mmap
 import struct
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 from lrdoctor.errors import ReadError
 from lrdoctor.readers.checkpoint_zip import Archive, Member
+from lrdoctor.readers.storage import Window
 
 ALIGNMENT = 64
 _CHUNK = 16 << 20
@@ -41,11 +41,12 @@ class _Entry:
 def copy_with(archive: Archive, member: Member, content: bytes, out: BinaryIO, alignment: int = ALIGNMENT) -> None:
     """Write `archive` to `out` with `member` holding `content`. `ReadError` where it is laid out in another way."""
     fields = _local(archive, member)
-    if any(one.method or one.flags & 1 for one in archive.members.values()):
+    every = archive.all()
+    if any(one.method or one.flags & 1 for one in every):
         raise ReadError("The checkpoint cannot be changed.", where=archive.where, why="its members are packed")
-    behind = sorted((one for one in archive.members.values() if one.header > member.header), key=lambda one: one.header)
+    behind = sorted((one for one in every if one.header > member.header), key=lambda one: one.header)
     crc, size = zlib.crc32(content), len(content)
-    places = {one.name: one.header for one in archive.members.values()}
+    places = {one.name: one.header for one in every}
     _stream(archive.data, 0, member.header, out)
     out.write(_header_of(archive, member, fields, crc, size) + content)
     if fields[1] & _DESCRIPTOR:
@@ -54,13 +55,13 @@ def copy_with(archive: Archive, member: Member, content: bytes, out: BinaryIO, a
         places[behind[0].name] = out.tell()
         shift = _realigned(archive, behind[0], out, alignment)
         places |= {one.name: one.header + shift for one in behind[1:]}
-        _stream(archive.data, archive.start_of(behind[0]), archive.directory, out)
+        _stream(archive.data, archive.start_of(behind[0]), archive.directory_start, out)
     _write_directory(archive, places, {member.name: (crc, size)}, out)
 
 
 def _local(archive: Archive, member: Member) -> tuple[int, ...]:
     """The fields of the local header, without its signature."""
-    return tuple(_LOCAL.unpack_from(archive.data, member.header)[1:])
+    return tuple(_LOCAL.unpack(archive.data[member.header : member.header + _LOCAL.size])[1:])
 
 
 def _header_of(archive: Archive, member: Member, fields: tuple[int, ...], crc: int, size: int) -> bytes:
@@ -97,7 +98,7 @@ def _without_padding(extra: bytes) -> bytes:
     return kept
 
 
-def _stream(data: mmap.mmap, start: int, end: int, out: BinaryIO) -> None:
+def _stream(data: Window, start: int, end: int, out: BinaryIO) -> None:
     for position in range(start, end, _CHUNK):
         out.write(data[position : min(position + _CHUNK, end)])
 
@@ -123,8 +124,8 @@ def _write_directory(
 
 
 def _entries(archive: Archive, places: dict[str, int], changed: dict[str, tuple[int, int]]) -> Iterator[_Entry]:
-    position, data = archive.directory, archive.data
-    for member in archive.members.values():
+    position, data = 0, archive.data[archive.directory_start : len(archive.data)]
+    for member in archive.all():
         fields = _CENTRAL.unpack_from(data, position)
         name_length, extra_length, comment_length = fields[10:13]
         name = data[position + _CENTRAL.size : position + _CENTRAL.size + name_length]

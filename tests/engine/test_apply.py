@@ -46,6 +46,17 @@ def test_a_finding_another_rule_explains_says_so(loaded, evidence):
     assert parents == {"XX001": None, "XX002": "XX001"}
 
 
+@pytest.mark.parametrize(
+    ("parent", "child", "explained"),
+    [("info", "warning", False), ("warning", "error", False), ("warning", "warning", True), ("error", "info", True)],
+)
+def test_nothing_is_explained_by_what_is_less_grave(loaded, evidence, parent, child, explained):
+    graded = body("XX001", "a", FINDING, suppresses=("XX002",), severity=parent)
+    rules = loaded(graded + body("XX002", "b", FINDING, severity=child))
+    _, found = apply_rules(rules, evidence).findings
+    assert (found.suppressed_by is not None) is explained
+
+
 def test_a_silent_rule_explains_nothing(loaded, evidence):
     silent = '@rule("XX001", name="a", suppresses=("XX002",))\ndef a(run: Run):\n    yield from ()\n\n'
     (finding,) = apply_rules(loaded(silent + body("XX002", "b", FINDING)), evidence).findings

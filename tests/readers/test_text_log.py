@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import Limits
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers import text_log
 from lrdoctor.readers.text_rows import printed
-from lrdoctor.readers.text_segments import MAX_SEGMENT, segments
+from lrdoctor.readers.text_segments import segments
 
 Read = Callable[..., tuple[dict[str, Series], list[str]]]
 
@@ -192,7 +193,7 @@ def test_keras_announces_the_epoch_on_a_line_of_its_own(read: Read, separator: s
     for epoch in (1, 2):
         states = [f"{at}/10 [=====>....] - ETA: 1s - loss: {at}.5 - lr: 0.{epoch}" for at in (5, 10)]
         epochs.append(f"Epoch {epoch}/2\n" + separator.join(states) + f" - val_loss: {epoch}.25")
-    series, _ = read("\n".join(epochs))
+    series, _ = read("\n".join(epochs) + "\n")
     assert series["lr"].axes["epoch"].tolist() == [1, 1, 2, 2]
     assert series["lr"].values.tolist() == [0.1, 0.1, 0.2, 0.2]
     assert series["val_loss"].axes["epoch"].tolist() == [1, 2]
@@ -202,6 +203,19 @@ def test_keras_announces_the_epoch_on_a_line_of_its_own(read: Read, separator: s
 def test_colours_of_the_terminal_are_no_text(read: Read) -> None:
     series, _ = read("\x1b[32mstep\x1b[0m: 1 \x1b[1mlr\x1b[0m: 0.5\n")
     assert series["lr"].axes["step"].tolist() == [1]
+
+
+@pytest.mark.parametrize("half", ["9", "9.65", "9.65e", "9.65e-", "9.65e-0"])
+def test_a_last_number_that_may_be_half_of_one_is_not_read(read: Read, half: str) -> None:
+    series, notes = read(f"step: 1 loss: 2.5 lr: 9.66e-06\nstep: 2 loss: 2.25 lr: {half}")
+    assert series["lr"].values.tolist() == [9.66e-06]
+    assert series["loss"].values.tolist() == [2.5, 2.25]
+    assert notes == ["the last line has no end: its last number may be cut and was not read at line 2"]
+
+
+def test_a_bar_that_was_left_standing_is_read_whole(read: Read) -> None:
+    series, notes = read("\r".join(bar(at, 100, f"loss=2.5, lr={at}.00e-07") for at in (1, 2)))
+    assert (series["lr"].values.tolist(), notes) == ([1e-07, 2e-07], [])
 
 
 def test_a_text_without_training_lines_is_an_error(read: Read) -> None:
@@ -252,7 +266,7 @@ def test_segments_are_the_text_cut_at_line_ends_and_overwrites(parts: list[str])
 
 
 def test_a_segment_beyond_the_limit_is_left_out_and_the_next_is_not() -> None:
-    text = "x" * 20 * MAX_SEGMENT + "\rnext\nlast"
+    text = "x" * 20 * Limits().text_chars + "\rnext\nlast"
     found = [piece for piece in segments(StringIO(text, newline="\n")) if len(piece[1]) < 100]
     assert found == [(1, "next"), (2, "last")]
 
@@ -268,6 +282,6 @@ def test_no_line_breaks_the_reader(text: str) -> None:
 )
 def test_a_long_line_costs_no_more_than_its_length(unit: str) -> None:
     """A pattern that tries every split of such a text would not come back."""
-    found = printed("step 1 loss 0.5 " + unit * (MAX_SEGMENT // len(unit)))
+    found = printed("step 1 loss 0.5 " + unit * (Limits().text_chars // len(unit)))
     assert found is not None
     assert found.values["loss"] == 0.5

@@ -124,13 +124,26 @@ def test_the_index_counts_verdicts_and_keeps_numbers_to_sort_by(audit: Audit) ->
         "Unknown": "1",
         "Healthy": "1",
     }
-    assert page.headline == "2 runs of 4 with a learning-rate fault."
+    assert page.headline == "2 runs of 4 with a learning-rate fault; 1 could not be judged."
     row = page.rows[3]
     assert (row.steps, row.steps_key, row.lr_points) == ("10,000", 10_000, "10,300")
     assert [tag.code for tag in row.tags] == ["LR101", "LR201"]
     assert row.spark.executed
     assert row.spark.fix
     assert not page.rows[1].spark.executed
+
+
+def test_the_headline_clears_no_run_that_could_not_be_judged(audit: Audit) -> None:
+    unknown = tuple(one for one in audit.diagnoses if one.verdict == "lr-unknown")
+    sound = tuple(one for one in audit.diagnoses if one.verdict == "lr-healthy")
+
+    def headline(diagnoses: tuple[Diagnosis, ...]) -> str:
+        return index_page(replace(audit, diagnoses=diagnoses), [f"{i}.html" for i in range(len(diagnoses))]).headline
+
+    assert headline(sound) == "No learning-rate fault found in 1 run."
+    assert headline((*sound, *unknown)) == "No learning-rate fault found in 1 run; 1 could not be judged."
+    assert headline(unknown) == "1 run, and not enough was logged to judge any of them."
+    assert headline(()) == "No training run was found."
 
 
 def test_page_names_are_safe_readable_and_distinct() -> None:

@@ -74,6 +74,15 @@ def test_noise_alone_never_fires(staircase, diagnose, monkeypatch):
             assert codes(diagnose(staircase, steps_per_epoch=30, loss=synth.Loss(noise=noise))) == []
 
 
+def test_the_mean_of_an_epoch_logged_at_every_update_has_the_scatter_of_epochs(train, diagnose, monkeypatch):
+    executed = train(lambda torch, opt: torch.MultiStepLR(opt, [*range(10, 60, 4)], 0.5), 1800, per=30)
+    for seed in range(12):
+        monkeypatch.setattr(synth, "NOISE_SEED", seed)
+        assert codes(diagnose(executed, steps_per_epoch=30, loss=synth.Loss(0.2, fall=0.3, noise=0.02, held=30))) == []
+    (finding,) = diagnose(executed, steps_per_epoch=30, loss=synth.Loss(held=30), spikes=(synth.Spike(660, 2.0),))
+    assert finding.code == "LR503"
+
+
 def test_the_milestone_is_what_is_blamed_not_a_cosine(train, diagnose):
     executed = train(lambda torch, opt: torch.CosineAnnealingLR(opt, 900), 900)
     assert codes(diagnose(executed, spikes=(synth.Spike(300, 2.0),))) == []

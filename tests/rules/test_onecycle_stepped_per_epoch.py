@@ -109,4 +109,5 @@ SILENT_CHECKPOINTS = {
 @pytest.mark.parametrize(("build", "steps", "per"), SILENT_CHECKPOINTS.values(), ids=SILENT_CHECKPOINTS)
 def test_checkpoints_of_healthy_cycles_are_silent(train, diagnose, build, steps, per):
     executed = train(build, steps, per=per, optimizer="Adam", save_at=(steps,))
-    assert codes(diagnose(executed, log_lr=False)) == ["LR901"]
+    found = codes(diagnose(executed, log_lr=False))
+    assert [code for code in found if code != "LR109"] == ["LR901"]  # a cycle of 12 epochs is coarse, which is a remark

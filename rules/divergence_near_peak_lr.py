@@ -1,0 +1,241 @@
+"""The loss broke down when the learning rate came near its peak, and did not recover.
+
+## What it does
+Looks for the step from which on the training loss is not finite, or lies far above its lowest value to the end of the
+log. It reports it if the learning rate was then rising through the upper half of its warmup, or had just reached its
+top.
+
+## Why is this bad?
+Above a certain learning rate each step overshoots along the sharpest direction of the loss, and training diverges. That
+it broke down there, and not before, says that the peak is above what this model can take at this point.
+
+## How to fix it
+Lower the peak to 0.3 to 0.5 of the learning rate at which it broke down. Or make it bearable: a warmup two to four
+times as long, clipping gradients at norm 1, beta2 = 0.95 for Adam. An LR range test finds the limit in a few hundred
+updates.
+
+Not reported: range tests, single outliers, bumps that recover, a loss that rises slowly (overfitting, reinforcement
+learning, adversarial training), breakdowns long after the peak or at a low learning rate, and evaluation losses.
+
+## Options
+- `share`: the learning rate must be at least this fraction of the peak.
+- `rise`: how far above its lowest value the loss must stay, as a fraction of that value.
+- `noise`: and how many times its scatter (median absolute deviation).
+- `lasting`: the breakdown must last for at least this fraction of the log.
+
+## References
+- Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability"
+- Gilmer et al. 2021, "A loss curvature perspective on training instability in deep learning": warmup lowers curvature
+- Smith 2015, "Cyclical learning rates", section 3.3: the LR range test
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lrdoctor import (
+    Case,
+    Constant,
+    CosineAnnealingLR,
+    ExponentialLR,
+    Finding,
+    Fit,
+    Identification,
+    LinearLR,
+    LossCurve,
+    OneCycleLR,
+    Remedy,
+    Schedule,
+    Trajectory,
+    Warmup,
+    rule,
+    scaled,
+    synth,
+)
+
+Array = npt.NDArray[np.float64]
+
+SAFE = 0.4
+"""The proposed peak, as a fraction of the learning rate at the breakdown: the middle of 0.3 to 0.5 (chosen by us)."""
+TOP = 0.98
+"""From this fraction of the peak on the learning rate is at its top (chosen by us)."""
+AFTER = 0.3
+"""A breakdown is laid to the peak until this fraction of the warmup's length after it (chosen by us)."""
+AFTER_SHARE = 0.1
+"""Or this share of the training (chosen by us)."""
+MIN_POINTS = 20
+"""A shorter loss curve shows no breakdown (chosen by us)."""
+SUDDEN = 0.05
+"""It must come about within this share of the log; what rises slowly has another cause (chosen by us)."""
+SMOOTHED = 5  # points of the running median in which single outliers vanish
+
+WARM = Warmup(CosineAnnealingLR(0.01, T_max=800), 200, 0.01)
+
+
+def _breaks(schedule: Schedule, at: int, **settings: object) -> synth.RunSpec:
+    settings = {"steps": 1000, "loss": synth.Loss(breaks_at=at), **settings}
+    return synth.run(schedule, **settings)  # type: ignore[arg-type]  # keywords of synth.run
+
+
+CALM = _breaks(WARM, 0, loss=synth.Loss())
+CASES = (
+    Case("not finite from 80 % of the warmup on", _breaks(WARM, 160), fires=True, cured=CALM),
+    Case("three times its lowest value, just after the warmup",
+         _breaks(WARM, 0, loss=synth.Loss(), spikes=(synth.Spike(230, 9.0),)), fires=True, cured=CALM),
+    Case("OneCycleLR, at its top", _breaks(OneCycleLR(0.1, total_steps=1000), 300), fires=True, cured=CALM),
+    Case("the loss is calm", CALM),
+    Case("a bump that recovers",
+         _breaks(WARM, 0, loss=synth.Loss(), spikes=(synth.Spike(190, 9.0, lasts=60),))),
+    Case("it breaks down half way down the cosine", _breaks(WARM, 600)),
+    Case("at a tenth of the peak", _breaks(WARM, 20)),
+    Case("at 49 % of the peak", _breaks(WARM, 96)),
+    Case("at 51 %", _breaks(WARM, 102), fires=True, cured=CALM),
+    Case("a constant learning rate, in the middle of the training", _breaks(Constant(0.01), 500)),
+    Case("a range test", _breaks(ExponentialLR(1e-5, 1.01), 700)),
+    Case("one value that is no number",
+         _breaks(WARM, 0, loss=synth.Loss(), spikes=(synth.Spike(200, float("nan"), lasts=1),))),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """From `step` on the loss is `after` (NaN: not finite) where its lowest was `before`; `lr` was in force."""
+
+    step: float
+    before: float
+    after: float
+    lr: float
+    peak: float
+
+
+@rule("LR504")
+def divergence_near_peak_lr(
+    trajectory: Trajectory,
+    identification: Identification,
+    loss: LossCurve,
+    *,
+    share: float = 0.5,
+    rise: float = 0.5,
+    noise: float = 3.0,
+    lasting: float = 0.02,
+) -> Iterator[Finding]:
+    lead = identification.lead
+    if lead is None or loss.role != "train-loss" or trajectory.step_unit == "env-step" or len(loss) < MIN_POINTS:
+        return
+    at = _breaks_at(loss.values, rise, noise, lasting)
+    if at is None:
+        return
+    step = float(loss.steps[at])
+    fit = next((fit for fit in reversed(lead.fits) if fit.first_step <= step), lead.fits[0])
+    if _range_test(fit, trajectory):
+        return
+    found = _breakdown(loss, at, trajectory, fit)
+    if found is not None and found.lr >= share * found.peak and _just_arrived(found, trajectory, fit):
+        yield _finding(found, trajectory, fit)
+
+
+def _range_test(fit: Fit, trajectory: Trajectory) -> bool:
+    """Whether the learning rate rises to the end of the log, and nothing says that more was to come."""
+    line = fit.schedule
+    rising = isinstance(line, LinearLR) and line.end_factor > line.start_factor
+    growing = isinstance(line, ExponentialLR) and line.gamma > 1.0
+    return fit.family == "RangeTest" or ((rising or growing) and trajectory.complete is not False)
+
+
+def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int | None:
+    """Index of the first point after which the loss never comes near its lowest value again; None without one."""
+    smooth = _running_median(values)
+    finite = np.isfinite(smooth)
+    if not finite[:SMOOTHED].all():
+        return None
+    low = np.minimum.accumulate(np.where(finite, smooth, np.inf))
+    first = smooth[finite][: len(smooth) // 2]
+    scatter = float(np.median(np.abs(np.diff(first)))) if len(first) > 1 else 0.0
+    high = ~finite | (smooth > low + np.maximum(noise * scatter, rise * np.abs(low)))
+    if not high[-1]:
+        return None
+    calm = np.flatnonzero(~high)
+    start = int(calm[-1]) + 1 if len(calm) else 0
+    if len(values) - start < max(lasting * len(values), SMOOTHED) or start < SMOOTHED:
+        return None
+    return start if not finite[start] or _sudden(smooth, low, start, rise) else None
+
+
+def _running_median(values: Array) -> Array:
+    """(T,) the median of each point and its neighbours; NaN where most of them are not finite."""
+    padded = np.pad(values, SMOOTHED // 2, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED)
+    ordered = np.sort(np.where(np.isfinite(windows), windows, np.inf), axis=1)[:, SMOOTHED // 2]
+    return np.where(np.isfinite(ordered), ordered, np.nan)
+
+
+def _sudden(smooth: Array, low: Array, start: int, rise: float) -> bool:
+    """Whether the loss was still near its lowest value shortly before."""
+    width = max(SMOOTHED, int(SUDDEN * len(smooth)))
+    before = smooth[max(start - width, 0) : start]
+    return bool(np.nanmin(before) <= low[start] + 0.2 * rise * abs(low[start]))
+
+
+def _breakdown(loss: LossCurve, at: int, trajectory: Trajectory, fit: Fit) -> Breakdown | None:
+    """The breakdown with the learning rate in force and the peak, planned or seen."""
+    group, step = trajectory.lead, float(loss.steps[at])
+    if group is None:
+        return None
+    known = np.isfinite(group.lr)
+    index = int(np.searchsorted(group.steps[known], step, side="right")) - 1
+    if index < 0:
+        return None
+    peak = max(trajectory.peak_lr, fit.peak_lr if fit.sure else 0.0)
+    earlier = loss.values[:at][np.isfinite(loss.values[:at])]
+    later = loss.values[at:]
+    after = float(np.median(later)) if np.isfinite(later).all() else float("nan")
+    return Breakdown(step, float(earlier.min()), after, float(group.lr[known][index]), peak)
+
+
+def _just_arrived(found: Breakdown, trajectory: Trajectory, fit: Fit) -> bool:
+    """Whether the learning rate was rising to its top, or had arrived there not long ago."""
+    group = trajectory.lead
+    assert group is not None
+    before = group.steps <= found.step
+    at_top = group.lr[before] >= TOP * found.peak
+    if not at_top.any():
+        return bool(found.lr >= group.lr[before].max() * TOP)  # still on its way up
+    arrivals = np.flatnonzero(at_top & ~np.concatenate([[False], at_top[:-1]]))
+    arrived = float(group.steps[before][arrivals[-1]])
+    length = trajectory.planned_steps or max(float(trajectory.steps), fit.horizon_steps or 0.0)
+    return found.step - arrived <= max(AFTER * arrived, AFTER_SHARE * length)
+
+
+def _finding(found: Breakdown, trajectory: Trajectory, fit: Fit) -> Finding:
+    peak = SAFE * found.lr
+    unit = "epoch" if trajectory.step_unit == "epoch" else "step"
+    now = f"at {found.after:.4g}" if np.isfinite(found.after) else "not finite"
+    schedule = scaled(fit.whole, peak / found.peak)
+    return Finding(
+        measured=(
+            f"From {unit} {found.step:.0f} on the loss is {now}, at a learning rate of {found.lr:.4g}, "
+            f"{found.lr / found.peak:.0%} of the peak {found.peak:.4g}."
+        ),
+        expected=f"It had come down to {found.before:.4g} and would stay near or below that.",
+        consequence=f"The peak is too high for this model here; about {peak:.2g} ({SAFE} of where it broke) should do.",
+        first_step=found.step,
+        last_step=float(max(trajectory.steps - 1, found.step)),
+        evidence={
+            "breakdown_step": found.step,
+            "lr_at_breakdown": found.lr,
+            "peak_lr": found.peak,
+            "lowest_loss_before": found.before,
+            "loss_after": found.after if np.isfinite(found.after) else None,
+            "suggested_peak_lr": peak,
+        },
+        remedy=Remedy(
+            f"The same schedule with a peak of {peak:.2g}, and gradients clipped at norm 1.",
+            schedule,
+            f"scheduler = {schedule.torch_code()}  # with lr={peak:.2g}\n"
+            "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # before optimizer.step()",
+        ),
+    )
