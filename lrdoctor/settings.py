@@ -16,7 +16,10 @@ from lrdoctor.errors import SettingsError
 class Settings:
     """What a project has decided once. Keys are spelled with dashes in the file.
 
-    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`.
+    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`; `limits` names what
+    readers take at most, see `lrdoctor.limits`. For configs: `exclude` are patterns as in .gitignore, `frameworks` maps
+    a package to the version meant, `sizes` a path pattern to sizes; `schema` lists tables that say which keys of a
+    trainer of one's own mean what.
     """
 
     select: tuple[str, ...] = ()
@@ -29,9 +32,15 @@ class Settings:
     device: str = "auto"
     jobs: int = 1
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    frameworks: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schema: tuple[Mapping[str, str], ...] = ()
     origin: str | None = None
 
 
+_RULE_TABLE = "a table of rule codes, each a table of options"
 _CHOICES = {
     "fail_on": ("error", "warning", "info", "never"),
     "format": ("text", "json", "sarif", "junit", "github", "markdown"),
@@ -80,7 +89,10 @@ def _unknown_key(key: str, known: Mapping[str, str], file: Path) -> SettingsErro
 
 def _value(name: str, key: str, value: Any, file: Path) -> Any:
     default = getattr(Settings(), name)
-    if isinstance(default, tuple):
+    if name == "schema":
+        fits = isinstance(value, list) and all(_is_text_table(item) for item in value)
+        wanted, value = "tables [[tool.lrdoctor.schema]] of strings", tuple(value) if fits else value
+    elif isinstance(default, tuple):
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
         wanted, value = "a list of strings", tuple(value) if fits else value
     elif isinstance(default, bool):
@@ -91,9 +103,19 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
         allowed = _CHOICES.get(name)
         fits = isinstance(value, str) and (allowed is None or value in allowed)
         wanted = "one of " + ", ".join(allowed) if allowed else "a string"
+    elif name == "limits":
+        fits, wanted = isinstance(value, Mapping), "a table of limits"
+        value = {key.replace("-", "_"): number for key, number in value.items()} if fits else value
+    elif name == "frameworks":
+        fits = isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
+        wanted = 'a table of packages and versions, such as transformers = "4.57"'
     else:
         fits = isinstance(value, Mapping) and all(isinstance(item, Mapping) for item in value.values())
-        wanted = "a table of rule codes, each a table of options"
+        wanted = "a table of path patterns, each a table of sizes" if name == "sizes" else _RULE_TABLE
     if not fits:
         raise SettingsError(f"Setting `{key}` must be {wanted}, not {value!r}.", where=f"{file}, [tool.lrdoctor]")
     return value
+
+
+def _is_text_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())

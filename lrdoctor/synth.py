@@ -1,4 +1,4 @@
-"""Runs made to order: a schedule, what was logged of it, and what was saved. For a rule's cases and for tests.
+"""Runs made to order: a schedule, what was logged of it, and what was saved; and configs. For rules' cases and tests.
 
     spec = synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000, optimizer="SGD")  # cheap: nothing is computed
     run = spec.build()  # a Run, as the readers return it
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import cleandoc
 
 import numpy as np
 
@@ -65,7 +66,8 @@ class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
     `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
-    that the optimizer's own count lacks, all of them where its state is empty.
+    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's where it is
+    not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
     """
 
     step: int
@@ -74,6 +76,8 @@ class Saved:
     recomputes: str | None = None
     detached: Schedule | None = None
     lost: int = 0
+    state: SchedulerState | None = None
+    entries: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class RunSpec:
     further_groups: tuple[Schedule, ...] = ()
     loss: Loss | None = field(default_factory=Loss)
     spikes: tuple[Spike, ...] = ()
+    curves: tuple[tuple[str, Schedule], ...] = ()
     resume_at: tuple[int, ...] = ()
     checkpoints: tuple[Saved, ...] = ()
     declared: tuple[tuple[str, Scalar], ...] = ()
@@ -122,6 +127,7 @@ class RunSpec:
                 values[f"train/lr/pg{index}"] = group.lr_at(steps)
         if self.loss is not None:
             values["train/loss"] = _losses(self.loss, self.spikes, steps, self.steps_per_epoch)
+        values |= {tag: curve.lr_at(steps) for tag, curve in self.curves}
         lines = ints(np.arange(2, len(steps) + 2))
         file = f"{self.path}/metrics.csv"
         return tuple(
@@ -141,6 +147,7 @@ def run(
     further_groups: tuple[Schedule, ...] = (),
     loss: Loss | None = Loss(),
     spikes: tuple[Spike, ...] = (),
+    curves: Mapping[str, Schedule] | None = None,
     resume_at: tuple[int, ...] = (),
     checkpoints: tuple[int | Saved, ...] = (),
     batch_size: int | None = None,
@@ -154,7 +161,8 @@ def run(
 
     `per_epoch` steps the schedule once every that many updates (an epoch) instead of at each. `log_every` thins the
     log, `first_step` cuts its head off, `log_lr=False` leaves the LR out; `further_groups` are the schedules of the
-    parameter groups after the first, over updates. `resume_at` are the steps at which a new
+    parameter groups after the first, over updates. `curves` are further series by tag (a metric, the momentum), each a
+    function of the update like a schedule. `resume_at` are the steps at which a new
     session continued. `checkpoints` are steps (a complete checkpoint) or `Saved`. `complete` declares the run's
     length, so that it can be told that it finished (True) or was cut at half (False); None declares nothing.
     `declared` are further hints by lrdoctor's names for them ("model", "scheduler", "finetune"...).
@@ -174,6 +182,7 @@ def run(
         further_groups=further_groups,
         loss=loss,
         spikes=spikes,
+        curves=tuple((curves or {}).items()),
         resume_at=resume_at,
         checkpoints=tuple(item if isinstance(item, Saved) else Saved(item) for item in checkpoints),
         declared=tuple(known.items()),
@@ -196,7 +205,7 @@ def _losses(loss: Loss, spikes: tuple[Spike, ...], steps: FloatArray, per_epoch:
 
 
 def _checkpoint(spec: RunSpec, saved: Saved) -> Checkpoint:
-    state = _state(saved.detached or spec.schedule, float(saved.step))
+    state = saved.state or _state(saved.detached or spec.schedule, float(saved.step))
     return Checkpoint(
         path=f"{spec.path}/step_{saved.step:06d}.pt",
         kind="torch",
@@ -214,9 +223,10 @@ def _optimizer(spec: RunSpec, saved: Saved, state: SchedulerState | None) -> Opt
     """One parameter group, with what a torch scheduler leaves in it."""
     name = next((str(value) for key, value in spec.declared if key == "optimizer"), "SGD")
     group: dict[str, Scalar] = {"lr": float(spec.schedule.lr_at([float(saved.step)])[0])}
-    if state is not None and saved.detached is None:
+    if state is not None and state.base_lrs and saved.detached is None:
         group["initial_lr"] = state.base_lrs[0]
         group |= {key: _plain(state.params[key]) for key in ("max_lr",) if key in state.params}
+    group |= dict(saved.entries)
     further: tuple[dict[str, Scalar], ...] = tuple(
         {"lr": float(other.lr_at([float(saved.step)])[0])} for other in spec.further_groups
     )
@@ -287,4 +297,46 @@ def _sequential(schedule: Warmup, step: float) -> SchedulerState:
         base_lrs=(schedule.peak_lr,),
         params={"milestones": (schedule.steps,)},
         children=(ramp,) if main is None else (ramp, main),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    """The text of a training config as `lrdoctor check` would find it; see `config`."""
+
+    text: str
+    name: str
+    beside: tuple[tuple[str, str], ...] = ()
+    dataset_size: int | None = None
+    world_size: int | None = None
+    steps_per_epoch: int | None = None
+    versions: tuple[tuple[str, str], ...] = ()
+    against: str | None = None
+
+
+def config(
+    text: str,
+    name: str = "train.yaml",
+    *,
+    beside: Mapping[str, str] | None = None,
+    dataset_size: int | None = None,
+    world_size: int | None = None,
+    steps_per_epoch: int | None = None,
+    versions: Mapping[str, str] | None = None,
+    against: str | None = None,
+) -> ConfigSpec:
+    """A config file `name` that holds `text` (indented as you like).
+
+    `beside` are files it may name, by their names; the sizes are what `--dataset-size` and its kin give; `versions` the
+    pinned versions of frameworks; `against` the text of the same file before the change.
+    """
+    return ConfigSpec(
+        text=cleandoc(text) + "\n",
+        name=name,
+        beside=tuple((other, cleandoc(content) + "\n") for other, content in (beside or {}).items()),
+        dataset_size=dataset_size,
+        world_size=world_size,
+        steps_per_epoch=steps_per_epoch,
+        versions=tuple((versions or {}).items()),
+        against=None if against is None else cleandoc(against) + "\n",
     )

@@ -15,14 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+from lrdoctor.configs import Context, Sizes, read_plans
+from lrdoctor.configs.read import KINDS, parse
+from lrdoctor.configs.tree import Document
+from lrdoctor.configs.versions import Version
 from lrdoctor.engine.apply import apply_rules
-from lrdoctor.engine.evidence import Evidence, Sibling, sibling_of
+from lrdoctor.engine.evidence import ConfigEvidence, Evidence, Sibling, sibling_of
 from lrdoctor.engine.rule import Case, Rule
 from lrdoctor.identify import identify
+from lrdoctor.model.count import Count
 from lrdoctor.model.finding import Finding
+from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.reconstruct import reconstruct
-from lrdoctor.synth import RunSpec
+from lrdoctor.synth import ConfigSpec, RunSpec
 
 
 def examine(spec: RunSpec, siblings: tuple[RunSpec, ...] = ()) -> Evidence:
@@ -37,13 +44,40 @@ def _sibling(spec: RunSpec) -> Sibling:
     return sibling_of(evidence.run, evidence.trajectory, evidence.identification)
 
 
+def examine_config(spec: ConfigSpec) -> ConfigEvidence:
+    """The config taken the way every config takes. Raises NotAConfig where it is none."""
+    found = _planned(spec, spec.text)
+    base = _planned(spec, spec.against) if spec.against is not None else None
+    base = base if isinstance(base, Plan) else None
+    return ConfigEvidence(found, None, base) if isinstance(found, Plan) else ConfigEvidence(None, found, base)
+
+
+def _planned(spec: ConfigSpec, text: str) -> Plan | Broken:
+    beside = {Path(name): content for name, content in spec.beside}
+    pinned = {package: Version(version, "requirements.txt") for package, version in spec.versions}
+
+    def load(path: Path) -> Document | None:
+        content = beside.get(path)
+        return None if content is None else parse(path, content, KINDS[path.suffix])[0]
+
+    context = Context(
+        Sizes(_count(spec.dataset_size), _count(spec.world_size), _count(spec.steps_per_epoch)), pinned.get, load
+    )
+    return read_plans(Path(spec.name), text.encode(), context)[0]
+
+
+def _count(size: int | None) -> Count | None:
+    return None if size is None else Count.exactly(size)
+
+
 def run_case(rule: Rule, case: Case) -> tuple[Finding, ...]:
     """The rule's findings on a case. RuntimeError where the rule itself failed."""
     return _findings(rule, case.spec, case)
 
 
-def _findings(rule: Rule, spec: RunSpec, case: Case) -> tuple[Finding, ...]:
-    applied = apply_rules((rule,), examine(spec, case.siblings))
+def _findings(rule: Rule, spec: RunSpec | ConfigSpec, case: Case) -> tuple[Finding, ...]:
+    evidence = examine_config(spec) if isinstance(spec, ConfigSpec) else examine(spec, case.siblings)
+    applied = apply_rules((rule,), evidence)
     if applied.problems:
         raise RuntimeError("; ".join(applied.problems))
     return applied.findings
@@ -57,9 +91,12 @@ def check_rule(rule: Rule) -> list[str]:
 def _shape_problems(rule: Rule) -> Iterator[str]:
     if not rule.page.title:
         yield f"{rule.code}: the rule file has no docstring, which is the rule's page"
-    for fires, what in ((True, "fires"), (False, "stays silent")):
-        if not any(case.fires is fires for case in rule.cases):
-            yield f"{rule.code}: no case in which it {what}"
+    for check in rule.checks:
+        kind = ConfigSpec if check.checks_configs else RunSpec
+        own = [case for case in rule.cases if isinstance(case.spec, kind)]
+        for fires, what in ((True, "fires"), (False, "stays silent")):
+            if not any(case.fires is fires for case in own):
+                yield f"{rule.code}: no case of a {'config' if check.checks_configs else 'run'} in which it {what}"
 
 
 def _case_problems(rule: Rule, case: Case) -> Iterator[str]:
@@ -83,10 +120,12 @@ def _remedy_problems(rule: Rule, case: Case, findings: tuple[Finding, ...]) -> I
         yield "the finding has no remedy"
         return
     schedule = next((remedy.schedule for remedy in remedies if remedy.schedule is not None), None)
-    if schedule is None and case.cured is None:
+    if case.cured is None and (schedule is None or isinstance(case.spec, ConfigSpec)):
         yield "the remedy has no schedule, so the case must say what the cured run is (`cured=`)"
         return
     spec = case.cured or case.spec
-    after = _findings(rule, spec if schedule is None else replace(spec, schedule=schedule), case)
+    if schedule is not None and isinstance(spec, RunSpec):
+        spec = replace(spec, schedule=schedule)
+    after = _findings(rule, spec, case)
     if after:
         yield f"the remedy does not silence the rule, which now says: {after[0].message}"

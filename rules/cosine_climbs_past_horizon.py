@@ -5,6 +5,8 @@ Looks for a cosine without restarts that the scheduler followed beyond its end: 
 minimum; in a checkpoint, as a count (`last_epoch`) above `T_max`. It reports a rise of at least 1 % of the peak on more
 than 5 % of the schedule's length.
 
+In a training config: a cosine whose `T_max` is shorter than the run by as much.
+
 ## Why is this bad?
 torch's CosineAnnealingLR knows no end. At `T_max` it stands at `eta_min`, after that it climbs, is back at the full
 learning rate at 2 x `T_max`, and so on. The annealing that was paid for is undone, and the run ends wherever the wave
@@ -43,12 +45,15 @@ from lrdoctor import (
     Course,
     Finding,
     Identification,
+    Plan,
     Remedy,
     Stepped,
     Trajectory,
     Warmup,
+    config_finding,
     contrast,
     course_of,
+    planned_lrs,
     rule,
     synth,
 )
@@ -67,6 +72,11 @@ TURNS = 4
 """Fewer turning points do not give the length of a half wave reliably (chosen by us)."""
 
 COSINE = CosineAnnealingLR(0.1, T_max=600)
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.CosineAnnealingLR, init_args: {{T_max: {}}}}}
+    trainer: {{max_epochs: 50}}
+"""
 CASES = (
     Case("T_max is 600, the run has 1000 updates", synth.run(COSINE, steps=1000), fires=True),
     Case("behind a warmup", synth.run(Warmup(COSINE, 50), steps=1000), fires=True),
@@ -82,6 +92,10 @@ CASES = (
     Case("a version that holds the floor", synth.run(replace(COSINE, clamped=True), steps=1000)),
     Case("warm restarts", synth.run(CosineAnnealingWarmRestarts(0.1, T_0=300), steps=1000)),
     Case("five half waves that end in a minimum", synth.run(replace(COSINE, T_max=200), steps=1000)),
+    Case("a config with a T_max of 30 in 50 epochs", synth.config(LIGHTNING.format(30)), fires=True,
+         cured=synth.config(LIGHTNING.format(50))),
+    Case("a config with the T_max of its run", synth.config(LIGHTNING.format(50))),
+    Case("a config with a T_max two epochs short", synth.config(LIGHTNING.format(48))),
 )  # fmt: skip
 
 
@@ -207,3 +221,28 @@ def _finding(course: Course, cosine: CosineAnnealingLR, trajectory: Trajectory, 
         ),
         severity="error" if course.exact else "warning",
     )
+
+
+@rule("LR302", suppresses=("LR303", "LR306", "LR502"))
+def cosine_configured_too_short(config: Plan, *, overshoot: float = 0.05, climb: float = 0.01) -> Iterator[Finding]:
+    total, horizon, peak = config.total.value, config.horizon, config.lr
+    if config.family != "CosineAnnealingLR" or total is None or horizon is None or peak is None:
+        return
+    planned = planned_lrs(config, total)
+    if planned is None or total <= (1.0 + overshoot) * horizon.value:
+        return
+    steps, lrs = planned
+    least = float(lrs[steps > 0.5 * horizon.value].min())
+    highest = float(lrs[steps > horizon.value].max()) if (steps > horizon.value).any() else least
+    if highest - least > climb * peak.value:
+        yield config_finding(
+            config,
+            horizon,
+            f"The cosine is over after {horizon.value:,.0f} of {total:,.0f} {config.unit}s, and climbs back to "
+            f"{highest:.3g}, {highest / peak.value:.0%} of the peak.",
+            "A cosine is meant to end with the run.",
+            "The annealing is undone by the rise behind it.",
+            f"Set {horizon.key} to {total:,.0f}.",
+            evidence={"T_max": horizon.value, "total": total, "climbs_to": highest, "peak_lr": peak.value},
+            code=f"T_max: {total:.0f}",
+        )

@@ -6,6 +6,8 @@ the peak for more than half of the updates. The log shows it, or a checkpoint's 
 length of an epoch is known the finding says which decay was probably meant: one per epoch that is applied at every
 update makes N times too many steps.
 
+In a training config: the same of the schedule the config will produce.
+
 ## Why is this bad?
 At a thousandth of the peak a model hardly moves. `gamma = 0.95` an epoch is a gentle decay; stepped at every update it
 has lost three orders of magnitude after 135 updates and eight after 359. StepLR(30) stepped per update drops 13 times
@@ -45,12 +47,15 @@ from lrdoctor import (
     LinearLR,
     MultiStepLR,
     OneCycleLR,
+    Plan,
     Remedy,
     Schedule,
     StepLR,
     Trajectory,
+    config_finding,
     contrast,
     course_of,
+    planned_lrs,
     rule,
     synth,
 )
@@ -65,6 +70,11 @@ KEPT = 0.01
 PLAUSIBLE = (1e-4, 0.9)
 """What a decay per epoch keeps of its peak where per epoch is what was meant (chosen by us)."""
 
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.StepLR, init_args: {{step_size: {}}}}}
+    trainer: {{max_epochs: 100}}
+"""
 CASES = (
     Case("gamma of 0.95 at every update",
          synth.run(ExponentialLR(0.1, 0.95), steps=1000, steps_per_epoch=50), fires=True),
@@ -85,6 +95,9 @@ CASES = (
     Case("for 51 %", synth.run(ExponentialLR(0.1, 0.9e-3 ** (1 / 480)), steps=1000), fires=True),
     Case("a line to zero", synth.run(LinearLR(0.1, total_iters=1000), steps=1000)),
     Case("one cycle", synth.run(OneCycleLR(0.1, total_steps=1000), steps=1000)),
+    Case("a config that divides by ten every two of 100 epochs", synth.config(LIGHTNING.format(2)), fires=True,
+         cured=synth.config(LIGHTNING.format(30))),
+    Case("a config that divides by ten every 30 of 100 epochs", synth.config(LIGHTNING.format(30))),
 )  # fmt: skip
 
 
@@ -188,3 +201,27 @@ def _slowed(main: Schedule, per_epoch: float) -> Schedule:
     if isinstance(main, MultiStepLR):
         return replace(main, milestones=tuple(round(mark * per_epoch) for mark in main.milestones))
     return main
+
+
+CONFIGURED = tuple(family.family for family in GEOMETRIC)
+
+
+@rule("LR304", suppresses=("LR308",))
+def decay_configured_too_fast(config: Plan, *, share: float = 0.5, level: float = 1e-3) -> Iterator[Finding]:
+    total, peak = config.total.value, config.lr
+    planned = planned_lrs(config, total) if total is not None and total >= MIN_STEPS else None
+    if planned is None or peak is None or total is None or config.family not in CONFIGURED:
+        return
+    steps, lrs = planned
+    dead = float(np.mean(lrs < level * peak.value))
+    if dead > share:
+        first = float(steps[np.argmax(lrs < level * peak.value)])
+        yield config_finding(
+            config,
+            config.whereabouts(config.facts.get("step_size"), config.facts.get("milestones"), config.scheduler),
+            f"From {config.unit} {first:,.0f} of {total:,.0f} on the learning rate is below {level:g} of its peak.",
+            "A decay is spread over the run.",
+            f"{dead:.0%} of the run trains at practically nothing.",
+            "Decay less often: translate a step size in epochs to updates, or choose a schedule with an end.",
+            evidence={"dead_share": dead, "from": first, "total": total, "peak_lr": peak.value},
+        )

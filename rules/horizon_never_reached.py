@@ -5,6 +5,9 @@ Compares the length the schedule was built for with the number of steps it made 
 It reports a schedule at least a quarter too long that ends above a fifth of its peak. The length is read from the bend
 of the logged learning rate (a cosine, one cycle, a polynomial), or from a checkpoint.
 
+In a training config: a schedule whose own length exceeds the run's by as much, with the learning rate the run will end
+at. Where it ends below `final` all the same, the finding is a note.
+
 ## Why is this bad?
 The lowest part of a schedule is where much of the loss is gained, and it was never reached. A cosine one quarter longer
 than the run is measurably worse than one that fits. A cosine built for updates and stepped once an epoch hardly moves:
@@ -42,23 +45,37 @@ from lrdoctor import (
     Identification,
     LinearLR,
     OneCycleLR,
+    Plan,
     PolynomialLR,
     Remedy,
     Trajectory,
     Warmup,
+    config_finding,
     contrast,
     course_of,
+    planned_lrs,
     rule,
     synth,
     with_horizon,
 )
 
+WITH_AN_END = (CosineAnnealingLR, OneCycleLR, LinearLR, PolynomialLR)
 SAME_LENGTH = 0.02
 """How far a length may be from the number of updates and still count them (chosen by us)."""
 MIN_TICKS = 5
 """Fewer steps of the scheduler give no length (chosen by us)."""
 
 COSINE = CosineAnnealingLR(0.1, T_max=2000)
+FAIRSEQ = """
+    optimization: {{max_update: 25000, lr: [2e-5]}}
+    optimizer: {{_name: adam}}
+    lr_scheduler: {{_name: tri_stage, warmup_steps: 8000, hold_steps: 0, decay_steps: {}, final_lr_scale: 0.05}}
+"""
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.CosineAnnealingLR, init_args: {{T_max: {}}}}}
+    trainer: {{max_epochs: 100}}
+"""
 CASES = (
     Case("a cosine of 2000 over 1000 updates", synth.run(COSINE, steps=1000), fires=True),
     Case("behind a warmup", synth.run(Warmup(COSINE, 50), steps=1000), fires=True),
@@ -77,10 +94,15 @@ CASES = (
     Case("nothing says how long it was to be", synth.run(COSINE, steps=1000, complete=None)),
     Case("a line to a third", synth.run(LinearLR(0.1, total_iters=1000, end_factor=1 / 3), steps=1000)),
     Case("a steep polynomial, far down", synth.run(PolynomialLR(0.1, total_iters=1400, power=3.0), steps=1000)),
+    Case("a config with 80000 updates of schedule and 25000 of training", synth.config(FAIRSEQ.format(72000)),
+         fires=True, cured=synth.config(FAIRSEQ.format(17000))),
+    Case("a config whose schedule is a quarter too long", synth.config(FAIRSEQ.format(23250))),
+    Case("a config whose cosine is 200 epochs long in 100", synth.config(LIGHTNING.format(200)), fires=True,
+         cured=synth.config(LIGHTNING.format(100))),
 )  # fmt: skip
 
 
-@rule("LR303", suppresses=("LR306", "LR308"))
+@rule("LR303", suppresses=("LR306", "LR308", "LR502"))
 def horizon_never_reached(
     trajectory: Trajectory,
     identification: Identification,
@@ -91,6 +113,8 @@ def horizon_never_reached(
 ) -> Iterator[Finding]:
     course = course_of(trajectory, identification, checkpoints)
     if trajectory.complete is not True or course is None or course.horizon is None or course.made < MIN_TICKS:
+        return
+    if not isinstance(course.main, WITH_AN_END):
         return
     peak = course.main.peak_lr
     long = course.horizon >= (1.0 + overshoot) * course.made
@@ -156,3 +180,24 @@ def _counts_updates(course: Course, horizon: float, trajectory: Trajectory) -> b
         return False
     updates = course.made * course.per_tick if trajectory.step_unit != "epoch" else float("nan")
     return abs(horizon - updates) <= SAME_LENGTH * updates
+
+
+@rule("LR303", suppresses=("LR306", "LR308"))
+def horizon_configured_too_long(config: Plan, *, overshoot: float = 0.25, final: float = 0.2) -> Iterator[Finding]:
+    total, horizon, peak = config.total.value, config.horizon, config.lr
+    if total is None or horizon is None or peak is None or horizon.value <= (1.0 + overshoot) * total:
+        return
+    planned = planned_lrs(config, total)
+    end = float(planned[1][-1]) if planned is not None else None
+    annealed = end is not None and end <= final * peak.value
+    left = f", at a learning rate of {end:.3g}, {end / peak.value:.0%} of the peak" if end is not None else ""
+    yield config_finding(
+        config,
+        horizon,
+        f"The schedule is {horizon.value:,.0f} {config.unit}s long and the run stops after {total:,.0f}{left}.",
+        "A decay is meant to come to its end with the run.",
+        "The lowest part of the schedule, where much of the loss is gained, is never reached.",
+        f"Set {horizon.key} so that the schedule ends at {total:,.0f} {config.unit}s.",
+        evidence={"horizon": horizon.value, "total": total, "final_lr": end, "peak_lr": peak.value},
+        severity="info" if annealed else None,
+    )

@@ -5,6 +5,9 @@ Looks at every logged learning rate, of every parameter group, for negative valu
 NaN; for two values that alternate at every step, which is what a cosine with T_max = 1 does; and at the schedulers that
 checkpoints hold for a floor (`eta_min`) above the learning rate they start from.
 
+In a training config: a learning rate that is a string to the framework's loader (`1e-4` without a point is one to
+PyYAML), one that is zero or negative, and a floor above the peak.
+
 ## Why is this bad?
 A negative learning rate climbs the loss: torch takes one from a LambdaLR without a word. NaN destroys the weights at
 the first update. A floor above the peak turns an annealing into a rise, to a value that was chosen for another run.
@@ -38,12 +41,15 @@ from lrdoctor import (
     Finding,
     GroupTrajectory,
     LinearLR,
+    Plan,
     Remedy,
     Schedule,
     SchedulerState,
     Sequence,
+    Setting,
     Trajectory,
     Unknown,
+    config_finding,
     rule,
     synth,
 )
@@ -61,6 +67,14 @@ NAN = float("nan")
 BELOW = LinearLR(0.1, total_iters=400, end_factor=-0.25)
 TOGGLING = Unknown(tuple(range(100)), tuple(1e-4 if step % 2 else 1e-5 for step in range(100)))
 RISING = CosineAnnealingLR(1e-5, T_max=400, eta_min=1e-4)
+def _config(lr: str, floor: str = "min_lr_rate: 0.1") -> synth.ConfigSpec:
+    return synth.config(f"""
+        learning_rate: {lr}
+        per_device_train_batch_size: 8
+        max_steps: 1000
+        lr_scheduler_type: cosine_with_min_lr
+        lr_scheduler_kwargs: {{{floor}}}
+    """)
 CASES = (
     Case("a line that goes on below zero", synth.run(BELOW, steps=400), fires=True),
     Case("NaN from the middle on",
@@ -73,6 +87,11 @@ CASES = (
     Case("NaN where the log has gaps, while the loss goes on",
          synth.run(Sequence((replace(BELOW, end_factor=0.0), Unknown((0, 1), (NAN, NAN))), (390,)), steps=400)),
     Case("a floor below", synth.run(replace(RISING, eta_min=1e-6), steps=400, checkpoints=(400,))),
+    Case("a config whose learning rate is a string", _config("1e-4"), fires=True, cured=_config("1.0e-4")),
+    Case("a config whose floor is above its peak", _config("1.0e-6", "min_lr: 1.0e-5"), fires=True,
+         cured=_config("1.0e-4", "min_lr: 1.0e-5")),
+    Case("a config with a negative learning rate", _config("-1.0e-4"), fires=True, cured=_config("1.0e-4")),
+    Case("a config with a learning rate of any size", _config("0.5")),
 )  # fmt: skip
 
 
@@ -218,3 +237,48 @@ def _physical(trajectory: Trajectory, group: GroupTrajectory) -> Schedule:
     finite = group.lr[np.isfinite(group.lr) & (group.lr > 0)]
     start = float(finite[0]) if len(finite) else 1e-3
     return LinearLR(start, max(trajectory.planned_steps or 0, trajectory.steps, 1))
+
+
+@rule("LR403")
+def configured_lr_not_physical(config: Plan) -> Iterator[Finding]:
+    for item in config.misread:
+        if item.about == "lr":
+            yield config_finding(
+                config,
+                item.setting,
+                f"{item.setting.key} is {item.setting.value!r}: {item.why}.",
+                "A learning rate is a number, positive and above its floor.",
+                "The training fails to start, or trains with another learning rate.",
+                f"{item.cure[:1].upper()}{item.cure[1:]}.",
+                evidence={"value": str(item.setting.value)},
+            )
+    peak, floor = config.lr, config.facts.get("min_lr")
+    if peak is not None and peak.value <= 0:
+        yield _configured_not_positive(config, peak)
+    elif peak is not None and floor is not None and floor.value > peak.value:
+        yield _configured_floor_above(config, peak, floor)
+
+
+def _configured_not_positive(config: Plan, peak: Setting[float]) -> Finding:
+    return config_finding(
+        config,
+        peak,
+        f"The learning rate is {peak.value:g}.",
+        "It has to be positive.",
+        "The model does not learn." if peak.value == 0 else "The training climbs the loss, or refuses to start.",
+        f"Set {peak.key} to a positive number.",
+        evidence={"peak_lr": peak.value},
+    )
+
+
+def _configured_floor_above(config: Plan, peak: Setting[float], floor: Setting[float]) -> Finding:
+    return config_finding(
+        config,
+        config.whereabouts(floor, peak),
+        f"The least learning rate, {floor.value:.3g} ({floor.origin.note or floor.key}), is above the peak, "
+        f"{peak.value:.3g}.",
+        "The schedule decays from the peak to it.",
+        "The learning rate rises over the run, to a value that was chosen for another one.",
+        f"Set the least learning rate below {peak.value:.3g}, to {FLOOR * peak.value:.3g} for example.",
+        evidence={"peak_lr": peak.value, "min_lr": floor.value},
+    )

@@ -5,6 +5,9 @@ Compares the run with the other runs of the same audit: same model, same optimiz
 four times smaller, and the same peak learning rate. The run with the larger batch is reported. It also compares with
 published recipes whose learning rate was copied while the batch was not.
 
+In a training config: the same recipes, and, with `--against`, the config as it was before: a batch that changed
+at least `ratio`-fold while the learning rate stayed.
+
 ## Why is this bad?
 A larger batch averages more gradients into each update and can take, and needs, a larger step: with SGD about in
 proportion to the batch, with Adam about to its square root. At the old learning rate each epoch gets fewer updates of
@@ -38,15 +41,18 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from lrdoctor import (
+    BasePlan,
     Case,
     CosineAnnealingLR,
     Finding,
     Fit,
+    Plan,
     Remedy,
     Run,
     Schedule,
     Sibling,
     Trajectory,
+    config_finding,
     optimizer_kind,
     optimizer_of,
     rule,
@@ -87,6 +93,17 @@ def _run(
 
 
 SMALL = (_run(32, path="runs/small"),)
+CHANGED = """
+    model_name_or_path: some/model
+    learning_rate: {1}
+    per_device_train_batch_size: {0}
+    max_steps: 1000
+    warmup_steps: 50
+"""
+DETECTOR = """
+    MODEL: {{META_ARCHITECTURE: GeneralizedRCNN}}
+    SOLVER: {{IMS_PER_BATCH: {}, BASE_LR: {}, STEPS: "(60000, 80000)", MAX_ITER: 90000}}
+"""
 CASES = (
     Case("16 times the batch of a sibling at the same learning rate", _run(512), fires=True, siblings=SMALL),
     Case("4 times the batch, Adam", _run(128, optimizer="AdamW"), fires=True,
@@ -105,6 +122,14 @@ CASES = (
     Case("no batch size is known", _run(None), siblings=SMALL),
     Case("LAMB scales by itself", _run(512, optimizer="LAMB"), siblings=(_run(32, optimizer="LAMB", path="runs/s"),)),
     Case("a detector at its recipe's batch", _run(16, lr=0.02, model="faster_rcnn_r50")),
+    Case("a change that takes 8 devices' batch for one",
+         synth.config(CHANGED.format(64, "1.0e-4"), against=CHANGED.format(8, "1.0e-4")), fires=True,
+         cured=synth.config(CHANGED.format(64, "3.0e-4"), against=CHANGED.format(8, "1.0e-4"))),
+    Case("a change below four times the batch",
+         synth.config(CHANGED.format(24, "1.0e-4"), against=CHANGED.format(8, "1.0e-4"))),
+    Case("a detector's config with its learning rate for 16 images, and 2",
+         synth.config(DETECTOR.format(2, 0.02)), fires=True, cured=synth.config(DETECTOR.format(2, 0.0025))),
+    Case("a detector's config as published", synth.config(DETECTOR.format(16, 0.02))),
 )  # fmt: skip
 
 
@@ -242,4 +267,70 @@ def _remedy(fit: Fit, factor: float, wanted: float) -> Remedy:
         f"Start a search at a peak learning rate of {wanted:.3g}.",
         schedule,
         f"# build the optimizer with lr={wanted:.6g}\nscheduler = {schedule.torch_code()}",
+    )
+
+
+@rule("LR401")
+def configured_lr_not_scaled(
+    config: Plan, base: BasePlan | None, *, ratio: float = 4.0, same_lr: float = 0.02
+) -> Iterator[Finding]:
+    optimizer = config.optimizer.value if config.optimizer is not None else ""
+    if config.lr is None or "scaled_lr" in config.facts or NOT_SCALED.search(optimizer):
+        return
+    if config.lr.value == 0 or config.batch.total.low == 0:
+        return
+    if base is not None and base.plan.lr is not None and base.plan.lr.value != 0 and base.plan.batch.total.low > 0:
+        change = config.batch.total.low / base.plan.batch.total.low
+        kept = abs(config.lr.value / base.plan.lr.value - 1.0) <= same_lr
+        if kept and max(change, 1.0 / change) >= ratio:
+            yield _batch_changed(config, base.plan, change)
+            return
+    recipe = _recipe_of(config, ratio, same_lr)
+    if recipe is not None:
+        yield _recipe_copied(config, recipe)
+
+
+def _batch_changed(config: Plan, base: Plan, change: float) -> Finding:
+    assert config.lr is not None
+    before, now = base.batch.total, config.batch.total
+    kind = optimizer_kind(config.optimizer.value if config.optimizer is not None else None)
+    factor = change if kind == "sgd" else change**0.5
+    by = "in proportion to the batch" if kind == "sgd" else "with the square root of the batch"
+    return config_finding(
+        config,
+        config.whereabouts(config.batch.per_device, config.batch.whole, config.batch.accumulation, config.lr),
+        f"The batch goes from {before} to {now} examples, {max(change, 1 / change):.3g} times "
+        f"{'more' if change > 1 else 'fewer'}, and the learning rate stays at {config.lr.value:.3g}.",
+        f"It usually changes {by}: to about {config.lr.value * factor:.2g}.",
+        "The run learns less per epoch." if change > 1 else "The run may diverge.",
+        f"Start a search at {config.lr.value * factor:.2g}, or keep the batch.",
+        evidence={"batch_ratio": change, "lr": config.lr.value, "suggested_lr": config.lr.value * factor},
+    )
+
+
+def _recipe_of(config: Plan, ratio: float, same_lr: float) -> Recipe | None:
+    model, batch = config.fact("model"), config.batch.total.value
+    if not isinstance(model, str) or batch is None or config.lr is None:
+        return None
+    for recipe in RECIPES:
+        change = recipe.batch_size / batch
+        copied = abs(config.lr.value / recipe.lr - 1.0) <= same_lr
+        if recipe.model.search(model) and copied and max(change, 1.0 / change) >= ratio:
+            return recipe
+    return None
+
+
+def _recipe_copied(config: Plan, recipe: Recipe) -> Finding:
+    assert config.lr is not None
+    batch = config.batch.total.low
+    wanted = recipe.lr * batch / recipe.batch_size
+    return config_finding(
+        config,
+        config.lr,
+        f"The learning rate {config.lr.value:.3g} is the published one of {recipe.name}, for a batch of "
+        f"{recipe.batch_size}; here the batch is {batch:,.0f}.",
+        f"In proportion to the batch it would be {wanted:.3g}.",
+        "The run may diverge." if batch < recipe.batch_size else "The run learns less per epoch.",
+        f"Set {config.lr.key} to {wanted:.3g}.",
+        evidence={"lr": config.lr.value, "batch_size": batch, "recipe_batch": recipe.batch_size, "wanted_lr": wanted},
     )

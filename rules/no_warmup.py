@@ -5,6 +5,8 @@ Looks at the learning rate of the first updates. It reports a run whose first lo
 the peak, if the run is of a kind that needs a warmup: a transformer trained from scratch with an optimizer of the Adam
 family, or SGD with a batch of 1024 or more and a learning rate of 0.4 or more.
 
+In a training config: the same kinds of training, by the model, the optimizer and the learning rate that it names.
+
 ## Why is this bad?
 Adam divides by an estimate of the gradient's size that rests on a handful of batches at first: its first step moves
 every weight by about the learning rate, whatever the gradient is. In a fresh transformer such steps push the network
@@ -45,6 +47,7 @@ from lrdoctor import (
     Identification,
     LinearLR,
     OneCycleLR,
+    Plan,
     Remedy,
     Run,
     Schedule,
@@ -52,7 +55,9 @@ from lrdoctor import (
     Trajectory,
     Warmup,
     adam_warmup,
+    config_finding,
     fine_tunes,
+    is_transformer,
     optimizer_kind,
     optimizer_of,
     rule,
@@ -73,6 +78,13 @@ START_FACTOR = 0.01
 EARLY = 0.05
 """A loss that becomes non-finite within this share of the run is blamed on the start (chosen by us)."""
 GPT, COSINE = {"model": "gpt2"}, CosineAnnealingLR(1e-3, T_max=1000)
+NANOGPT = """
+    learning_rate = 6e-4
+    max_iters = 600000
+    lr_decay_iters = 600000
+    warmup_iters = {}
+    decay_lr = True
+"""
 CASES = (
     Case("AdamW trains a GPT at 1e-3 from the first update",
          synth.run(COSINE, steps=1000, optimizer="AdamW", declared=GPT), fires=True),
@@ -98,6 +110,13 @@ CASES = (
     Case("the log begins after the warmup",
          synth.run(COSINE, steps=1000, first_step=100, optimizer="AdamW", declared=GPT)),
     Case("nothing says which model it is", synth.run(Constant(1e-3), steps=1000, optimizer="AdamW")),
+    Case("a config that trains a GPT at 6e-4 without a warmup", synth.config(NANOGPT.format(0), "train_gpt2.py"),
+         fires=True, cured=synth.config(NANOGPT.format(2000), "train_gpt2.py")),
+    Case("a config that fine-tunes", synth.config("""
+        model_name_or_path: facebook/detr-resnet-50
+        learning_rate: 5.0e-05
+        per_device_train_batch_size: 8
+        num_train_epochs: 10""")),
 )  # fmt: skip
 
 
@@ -216,3 +235,38 @@ def _warmed(fit: Fit, warmup: int) -> Schedule:
 
 def _code(schedule: Schedule) -> str:
     return f"scheduler = {schedule.torch_code()}\n# scheduler.step() after every optimizer.step()"
+
+
+@rule("LR501")
+def no_warmup_configured(
+    config: Plan, *, from_scratch_lr: float = 1e-4, unknown_lr: float = 5e-4
+) -> Iterator[Finding]:
+    lr, total = config.lr, config.total
+    warms = config.warmup is not None and config.warmup.steps.high > 0
+    if lr is None or warms or config.make is None or config.family == "OneCycleLR" or total.high < MIN_STEPS:
+        return
+    need = _configured_need(config, lr.value, from_scratch_lr, unknown_lr)
+    if need:
+        yield config_finding(
+            config,
+            config.whereabouts(lr, config.scheduler),
+            f"The first update is made at the full learning rate, {lr.value:.3g}.",
+            f"{need} is started with a warmup.",
+            "The first updates are as large as any, on gradients that mean little yet.",
+            "Warm up for 1 to 5 % of the run.",
+            evidence={"peak_lr": lr.value, "reason": need},
+        )
+
+
+def _configured_need(config: Plan, lr: float, from_scratch_lr: float, unknown_lr: float) -> str:
+    """Why the training needs a warmup; empty where it does not, or cannot be told to."""
+    optimizer = config.optimizer.value if config.optimizer is not None else ""
+    kind, batch = optimizer_kind(optimizer), config.batch.total.low
+    if kind == "sgd" and batch >= LARGE_BATCH and lr >= LARGE_BATCH_LR:
+        return f"SGD with a batch of {batch:,.0f}"
+    model = config.fact("model")
+    tunes = bool(config.fact("finetune")) or config.fact("adapter") is not None
+    if kind != "adam" or tunes or not isinstance(model, str) or not is_transformer(model):
+        return ""
+    least = from_scratch_lr if config.fact("finetune") is False else unknown_lr
+    return f"{optimizer} on a transformer ({model})" if lr >= least else ""

@@ -5,6 +5,9 @@ Looks for a one-cycle schedule whose clock ticks once an epoch while `total_step
 one of two signs: the logged learning rate climbs in plateaus of one epoch along the first sliver of the rise, or a
 checkpoint's scheduler has made h steps where the optimizer has made k = h x N (N updates an epoch).
 
+In a training config: a OneCycleLR in LightningCLI's `lr_scheduler`, which steps it once an epoch, with a `total_steps`
+that the epochs come nowhere near.
+
 ## Why is this bad?
 After E epochs the schedule stands at tick E of N x E. With the defaults it starts at a 25th of `max_lr` and rises with
 the square of the epoch, so the run trains at about 4 % of the intended peak from beginning to end, and never anneals.
@@ -42,10 +45,13 @@ from lrdoctor import (
     Finding,
     Fit,
     OneCycleLR,
+    Plan,
     Remedy,
     SchedulerState,
     Stepped,
     Trajectory,
+    config_finding,
+    planned_lrs,
     rule,
     synth,
 )
@@ -65,6 +71,11 @@ MANY_EPOCHS = 1000
 """Nobody plans a cycle of this many epochs and stops it within its first sliver (chosen by us)."""
 
 CYCLE = OneCycleLR(0.1, total_steps=400)
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.AdamW, init_args: {{lr: 1e-5}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.OneCycleLR, init_args: {{max_lr: 1e-5, total_steps: {}}}}}
+    trainer: {{max_epochs: 360}}
+"""
 CASES = (
     Case("built for 400 updates, stepped in 20 epochs", synth.run(CYCLE, steps=400, per_epoch=20), fires=True),
     Case(
@@ -95,7 +106,12 @@ CASES = (
         synth.run(CYCLE, steps=100, steps_per_epoch=20, complete=None),
     ),
     Case("a cosine stepped per epoch", synth.run(CosineAnnealingLR(0.1, T_max=20), steps=400, per_epoch=20)),
-)
+    Case("LightningCLI with a cycle of 80000 steps in 360 epochs", synth.config(LIGHTNING.format(80000)), fires=True,
+         cured=synth.config(LIGHTNING.format(360))),
+    Case("LightningCLI with a cycle of as many epochs", synth.config(LIGHTNING.format(360))),
+    Case("LightningCLI with a cycle just above twice the epochs", synth.config(LIGHTNING.format(721)), fires=True,
+         cured=synth.config(LIGHTNING.format(360))),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,4 +313,27 @@ def _code(cycle: OneCycleLR) -> str:
         "    optimizer.step()\n"
         "    scheduler.step()  # after every update, not once an epoch\n"
         '# Lightning: return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}'
+    )
+
+
+@rule("LR101", suppresses=("LR303", "LR306", "LR308", "LR405", "LR502"))
+def onecycle_configured_per_epoch(config: Plan, *, visited: float = 0.5, epochs: int = 3) -> Iterator[Finding]:
+    total, horizon = config.total.value, config.horizon
+    if config.family != "OneCycleLR" or config.unit != "epoch" or total is None or horizon is None or total < epochs:
+        return
+    share, planned = total / horizon.value, planned_lrs(config, total)
+    if share >= visited or planned is None or config.lr is None:
+        return
+    highest = float(planned[1].max())
+    yield config_finding(
+        config,
+        horizon,
+        f"The one-cycle schedule has {horizon.value:,.0f} steps and is stepped once an epoch: {total:,.0f} epochs "
+        f"visit {share:.2%} of it, up to a learning rate of {highest:.3g}.",
+        f"Its peak, {config.lr.value:.3g}, is meant to be reached and left again.",
+        f"The run trains at {highest / config.lr.value:.0%} of the peak at most, and is never annealed.",
+        f"Set total_steps to the {total:,.0f} epochs, or let the module's configure_optimizers return "
+        '{"scheduler": scheduler, "interval": "step"}.',
+        evidence={"total_steps": horizon.value, "epochs": total, "visited_fraction": share, "highest_lr": highest},
+        code=f"total_steps: {total:.0f}",
     )

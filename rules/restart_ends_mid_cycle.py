@@ -4,6 +4,8 @@
 Works out where in its cycle a finished run ended: from the logged learning rate, or from a checkpoint's `T_cur` and
 `T_i`. It reports an end in the first 80 % of a cycle with the learning rate above 30 % of its peak.
 
+In a training config: the same of the restarts it asks for.
+
 ## Why is this bad?
 With warm restarts the model to keep is the one at the end of a cycle, where the learning rate has come down. One cut in
 mid cycle has been shaken up by the last restart and not annealed again. With `T_0 = 10` and `T_mult = 2` the cycles end
@@ -39,9 +41,11 @@ from lrdoctor import (
     Course,
     Finding,
     Identification,
+    Plan,
     Remedy,
     Trajectory,
     Warmup,
+    config_finding,
     contrast,
     course_of,
     rule,
@@ -55,6 +59,11 @@ NEAR_ITS_END = 0.95
 
 RESTARTS = CosineAnnealingWarmRestarts(0.1, T_0=300)
 GROWING = CosineAnnealingWarmRestarts(0.1, T_0=10, T_mult=2)
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, init_args: {{T_0: {}}}}}
+    trainer: {{max_epochs: 100}}
+"""
 CASES = (
     Case("T_0 of 10, doubling, over 1000 updates", synth.run(GROWING, steps=1000), fires=True),
     Case("a cycle of 300 in 1000 updates, behind a warmup of 50",
@@ -70,6 +79,9 @@ CASES = (
     Case("a little before", synth.run(RESTARTS, steps=780), fires=True),
     Case("not finished", synth.run(GROWING, steps=1000, complete=False)),
     Case("one cosine", synth.run(CosineAnnealingLR(0.1, T_max=1000), steps=1000)),
+    Case("a config with T_0 of 30 in 100 epochs", synth.config(LIGHTNING.format(30)), fires=True,
+         cured=synth.config(LIGHTNING.format(25))),
+    Case("a config whose cycles fit", synth.config(LIGHTNING.format(50))),
 )  # fmt: skip
 
 
@@ -173,3 +185,31 @@ def _saved_at_an_end(
             if made >= 1.0 and _end(restarts, made).position >= NEAR_ITS_END:
                 return point
     return None
+
+
+@rule("LR305", suppresses=("LR306",))
+def restarts_configured_mid_cycle(config: Plan, *, position: float = 0.8, level: float = 0.3) -> Iterator[Finding]:
+    total, peak, horizon = config.total.value, config.lr, config.horizon
+    if config.family != "CosineAnnealingWarmRestarts" or total is None or peak is None or horizon is None:
+        return
+    schedule = config.built(total)
+    last = float(schedule.lr_at([total - 1.0])[0]) if schedule is not None else 0.0
+    begun = total - 1.0 if schedule is None else _cycle_position(config, total, horizon.value)
+    if JUST_BEGUN < begun < position and last > level * peak.value:
+        yield config_finding(
+            config,
+            horizon,
+            f"The run of {total:,.0f} {config.unit}s ends {begun:.0%} into a cycle, at a learning rate of {last:.3g}, "
+            f"{last / peak.value:.0%} of the peak.",
+            "With warm restarts a run ends with a cycle.",
+            "The last restart shakes the model up and it is not annealed again.",
+            f"Choose {horizon.key} so that whole cycles make {total:,.0f} {config.unit}s.",
+            evidence={"position": begun, "total": total, "final_lr": last, "peak_lr": peak.value},
+        )
+
+
+def _cycle_position(config: Plan, total: float, first: float) -> float:
+    """The part of its cycle that is over at the end of the run."""
+    growth = config.fact("T_mult") or 1
+    current, length = CosineAnnealingWarmRestarts(1.0, int(first), int(growth)).position([total])
+    return float(current[0] / length[0])

@@ -6,6 +6,9 @@ training went on: in the log, as a learning rate that stays at the bottom for mo
 checkpoint, as a count that has reached the length while the optimizer went further. The bottom is at most a
 ten-thousandth of the peak; a tail that is held at a floor above it is planned.
 
+In a training config: a schedule that is at zero for that part of the run, and a OneCycleLR that is asked for more steps
+than it has.
+
 ## Why is this bad?
 At a learning rate of zero an update changes nothing: the compute after the schedule's end is spent for no gain, and all
 of the annealing happened on too few updates. OneCycleLR refuses to go on instead ("Tried to step 1001 times"), unless
@@ -47,6 +50,7 @@ from lrdoctor import (
     Identification,
     LinearLR,
     OneCycleLR,
+    Plan,
     PolynomialLR,
     Remedy,
     Schedule,
@@ -54,14 +58,18 @@ from lrdoctor import (
     Trajectory,
     Unknown,
     Warmup,
+    config_finding,
     contrast,
     course_of,
+    planned_lrs,
     rule,
     synth,
     updates_of,
     with_horizon,
 )
 
+HELD = (LinearLR, PolynomialLR, OneCycleLR)
+"""Schedules that stay at the bottom when they are over; a cosine may."""
 MIN_IDLE = 3
 """Fewer idle steps are the rounding of a loader's length (chosen by us)."""
 ZERO = 1e-12
@@ -73,6 +81,11 @@ UNSTEPPED = 2.0
 """From so many updates a step on, a scheduler without a known epoch may be one of epochs."""
 
 LINE = LinearLR(0.1, total_iters=600)
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.{}, init_args: {{{}}}}}
+    trainer: {{max_epochs: 100}}
+"""
 CASES = (
     Case("a line to zero over 600 of 1000 updates", synth.run(LINE, steps=1000), fires=True),
     Case("behind a warmup", synth.run(Warmup(replace(LINE, total_iters=400), 50), steps=1000), fires=True),
@@ -90,6 +103,13 @@ CASES = (
     Case("held at a tenth, as planned", synth.run(replace(LINE, end_factor=0.1), steps=1000)),
     Case("held at a floor of 1 %", synth.run(CosineAnnealingLR(0.1, 600, eta_min=1e-3, clamped=True), steps=1000)),
     Case("one cycle", synth.run(OneCycleLR(0.1, total_steps=1000), steps=1000)),
+    Case("a config whose line ends at epoch 5 of 100", synth.config(LIGHTNING.format("PolynomialLR", "total_iters: 5")),
+         fires=True, cured=synth.config(LIGHTNING.format("PolynomialLR", "total_iters: 100"))),
+    Case("a config whose cycle has 50 steps in 100 epochs",
+         synth.config(LIGHTNING.format("OneCycleLR", "max_lr: 0.1, total_steps: 50")), fires=True,
+         cured=synth.config(LIGHTNING.format("OneCycleLR", "max_lr: 0.1, total_steps: 100"))),
+    Case("a config whose line ends at epoch 96 of 100",
+         synth.config(LIGHTNING.format("PolynomialLR", "total_iters: 96"))),
 )  # fmt: skip
 
 
@@ -133,7 +153,7 @@ def schedule_exhausted(
 def _of_course(course: Course, floor: float) -> Idle | None:
     """A schedule whose own end lies before the last tick."""
     main, horizon = course.main, course.horizon
-    held = not isinstance(main, CosineAnnealingLR) or main.clamped
+    held = isinstance(main, HELD) or (isinstance(main, CosineAnnealingLR) and main.clamped)
     if horizon is None or not held or course.made <= horizon:
         return None
     bottom = float(main.lr_at([horizon])[0]) if not isinstance(main, OneCycleLR) else main.min_lr
@@ -247,4 +267,42 @@ def _finding(idle: Idle, trajectory: Trajectory) -> Finding:
             f"scheduler = {idle.healthy.torch_code()}",
         ),
         severity="error" if idle.exact else "warning",
+    )
+
+
+@rule("LR301", suppresses=("LR303", "LR304", "LR306"))
+def schedule_configured_too_short(config: Plan, *, idle: float = 0.05, floor: float = 1e-4) -> Iterator[Finding]:
+    total, peak = config.total.value, config.lr
+    planned = planned_lrs(config, total) if total is not None else None
+    if planned is None or peak is None or total is None:
+        return
+    steps, lrs = planned
+    about = config.whereabouts(config.horizon, config.scheduler)
+    if config.family == "OneCycleLR" and config.horizon is not None and config.horizon.value < total:
+        yield _cycle_too_short(config, config.horizon.value, total)
+        return
+    high = np.flatnonzero(lrs > floor * peak.value)
+    used = float(steps[high[-1]]) + 1.0 if len(high) else 0.0
+    if lrs[-1] <= floor * peak.value and (total - used) / total > idle:
+        yield config_finding(
+            config,
+            about,
+            f"The schedule is over after {used:,.0f} of {total:,.0f} {config.unit}s.",
+            "It is meant to end with the run.",
+            f"{(total - used) / total:.0%} of the run trains at a learning rate of {float(lrs[-1]):.3g}.",
+            f"Build it for {total:,.0f} {config.unit}s.",
+            evidence={"used": used, "total": total, "final_lr": float(lrs[-1]), "peak_lr": peak.value},
+        )
+
+
+def _cycle_too_short(config: Plan, horizon: float, total: float) -> Finding:
+    return config_finding(
+        config,
+        config.horizon,
+        f"The one-cycle schedule has {horizon:,.0f} steps and the run makes {total:,.0f}.",
+        "OneCycleLR refuses every step beyond its last.",
+        f"The training stops with an error after {horizon:,.0f} {config.unit}s.",
+        f"Set total_steps to {total:,.0f}.",
+        evidence={"total_steps": horizon, "total": total},
+        code=f"total_steps: {total:.0f}",
     )

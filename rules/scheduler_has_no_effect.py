@@ -5,6 +5,9 @@ Looks for a scheduler that was never stepped: its count in a checkpoint is still
 stands still between two checkpoints. Without a checkpoint it compares a learning rate that stayed constant with the
 settings, where they name a schedule that must move.
 
+In a training config: a schedule that is meant to decay and, over the whole run, does not: all milestones behind its
+end, or a floor as high as the peak.
+
 ## Why is this bad?
 The run trains at its first learning rate to the end. What the schedule was chosen for, a warmup that protects the start
 or a decay that settles the end, does not happen, and nothing in the loss says so at once.
@@ -33,6 +36,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+
 from lrdoctor import (
     Case,
     Checkpoint,
@@ -41,6 +46,7 @@ from lrdoctor import (
     Finding,
     Identification,
     LinearLR,
+    Plan,
     Remedy,
     Run,
     Schedule,
@@ -48,7 +54,9 @@ from lrdoctor import (
     Stepped,
     Trajectory,
     Warmup,
+    config_finding,
     first_apart,
+    planned_lrs,
     planned_ticks,
     rule,
     stated_in_steps,
@@ -68,6 +76,11 @@ STILL = re.compile(r"const|plateau|none|step|wsd|warmup_?(lr|only)?$", re.IGNORE
 IDLE = 1e12  # updates per tick: never stepped
 
 COSINE, LINEAR = CosineAnnealingLR(0.1, T_max=1000), Warmup(LinearLR(1e-3, total_iters=900), 100, 0.01)
+LIGHTNING = """
+    optimizer: {{class_path: torch.optim.SGD, init_args: {{lr: 0.1}}}}
+    lr_scheduler: {{class_path: torch.optim.lr_scheduler.MultiStepLR, init_args: {{milestones: [{}]}}}}
+    trainer: {{max_epochs: 100}}
+"""
 
 
 def _adam(schedule: Schedule, **settings: object) -> synth.RunSpec:
@@ -97,6 +110,9 @@ CASES = (
                    complete=None), fires=True),
     Case("stopped before a decay can show", synth.run(Constant(0.1), steps=200, declared={"scheduler": "cosine",
                                                                                            "max_steps": 1000})),
+    Case("a config whose only milestone is behind its end", synth.config(LIGHTNING.format("120")), fires=True,
+         cured=synth.config(LIGHTNING.format("60"))),
+    Case("a config with one milestone of two within its run", synth.config(LIGHTNING.format("60, 120"))),
 )  # fmt: skip
 
 
@@ -239,4 +255,36 @@ def _finding(idle: Idle, trajectory: Trajectory) -> Finding:
             "optimizer.step()\nscheduler.step()  # after every update; once an epoch if the schedule counts epochs",
         ),
         severity=idle.severity,
+    )
+
+
+FLAT = 1e-6
+"""A learning rate that moves by less than this part of its peak does not move."""
+MEANT_FLAT = ("Constant", "ReduceLROnPlateau", "Unknown", "CyclicLR")
+
+
+@rule("LR105", suppresses=("LR303", "LR306", "LR308", "LR501", "LR502"))
+def configured_scheduler_has_no_effect(config: Plan) -> Iterator[Finding]:
+    total = config.total.value
+    planned = planned_lrs(config, total) if total is not None else None
+    if planned is None or total is None or config.family in MEANT_FLAT:
+        return
+    steps, lrs = planned
+    warmup = config.warmup.steps.low if config.warmup is not None else 0.0
+    behind = lrs[steps >= warmup]
+    if len(behind) < 2 or warmup >= total or not np.isfinite(behind).all():
+        return
+    if float(behind.max() - behind.min()) > FLAT * float(behind.max()):
+        return
+    about = config.whereabouts(config.facts.get("milestones"), config.facts.get("min_lr"), config.scheduler)
+    yield config_finding(
+        config,
+        about,
+        f"Behind its warmup the learning rate stays at {float(behind[0]):.3g} for all of the {total:,.0f} "
+        f"{config.unit}s.",
+        f"{config.scheduler.value if config.scheduler is not None else config.family} is meant to lower it.",
+        "The run is not annealed, although the config asks for it.",
+        "Place milestones within the run and the floor below the peak, or name the schedule constant.",
+        evidence={"lr": float(behind[0]), "total": total},
+        severity="warning",
     )

@@ -6,6 +6,9 @@ step. Too long: the warmup takes more than 30 % of the planned length (50 % for 
 long). Too short: fewer than 20 updates, or fewer than 100 that are less than a thousandth of the run, for a transformer
 that an optimizer of the Adam family trains from scratch.
 
+In a training config: a warmup as long as the run or longer, one that takes too large a part of it, and one that the
+framework makes at least twice as long as was asked for. Sizes that are not known leave a warmup in steps unjudged.
+
 ## Why is this bad?
 A run that ends inside its warmup never used the learning rate it was given, and was never annealed. A warmup that takes
 a third of the run leaves too little for the rest. A warmup of a few updates is over before Adam's second moment is
@@ -44,6 +47,7 @@ from lrdoctor import (
     Identification,
     LinearLR,
     OneCycleLR,
+    Plan,
     Remedy,
     Run,
     Schedule,
@@ -51,6 +55,7 @@ from lrdoctor import (
     Trajectory,
     Warmup,
     adam_warmup,
+    config_finding,
     contrast,
     fine_tunes,
     optimizer_kind,
@@ -80,6 +85,25 @@ RECOVERS = 2.0
 GPT: dict[str, str | bool] = {"model": "gpt2", "finetune": False}
 TUNED: dict[str, str | bool] = {**GPT, "finetune": True}
 COSINE = CosineAnnealingLR(1e-3, T_max=9500)
+YOLO = """
+    epochs: 200
+    batch: 32
+    optimizer: AdamW
+    lr0: 0.001667
+    lrf: 0.01
+    warmup_epochs: 3.0
+"""
+
+
+def _config(scheduler: str, warmup: str, steps: int = 1000) -> synth.ConfigSpec:
+    text = f"""
+        learning_rate: 2.0e-05
+        per_device_train_batch_size: 8
+        max_steps: {steps}
+        lr_scheduler_type: {scheduler}
+        {warmup}
+    """
+    return synth.config(text, versions={"transformers": "4.57"})
 CASES = (
     Case("2000 updates of warmup in a run of 1000",
          synth.run(LinearLR(1e-3, total_iters=2000, start_factor=0.01, end_factor=1.0), steps=1000), fires=True),
@@ -102,6 +126,19 @@ CASES = (
     Case("one cycle with its usual rise", synth.run(OneCycleLR(1e-3, total_steps=1000), steps=1000)),
     Case("still in its warmup, and not finished",
          synth.run(LinearLR(1e-3, total_iters=2000, start_factor=0.01, end_factor=1.0), steps=1000, complete=False)),
+    Case("a config with 100 steps of warmup in 50", _config("cosine", "warmup_steps: 100", 50), fires=True,
+         cured=_config("cosine", "warmup_steps: 5", 50)),
+    Case("a config with half the run for its warmup", _config("linear", "warmup_ratio: 0.5"), fires=True,
+         cured=_config("linear", "warmup_ratio: 0.05")),
+    Case("a config with three epochs of warmup that last 33", synth.config(YOLO, "args.yaml", steps_per_epoch=3,
+         versions={"ultralytics": "8.3.100"}), fires=True,
+         cured=synth.config(YOLO, "args.yaml", steps_per_epoch=3, versions={"ultralytics": "8.4.190"})),
+    Case("a config with exactly 30 % of warmup", _config("linear", "warmup_ratio: 0.3")),
+    Case("a config of unknown length", synth.config("""
+        learning_rate: 2.0e-05
+        num_train_epochs: 3
+        per_device_train_batch_size: 8
+        warmup_steps: 100""")),
 )  # fmt: skip
 
 
@@ -302,3 +339,87 @@ def _rewarmed(fit: Fit, problem: Problem) -> Schedule:
     else:
         whole = Warmup(with_horizon(main, max(1, total - problem.proposed)), problem.proposed, START_FACTOR)
     return whole if fit.steps_per_tick == 1.0 else Stepped(whole, fit.steps_per_tick, fit.stepped)
+
+
+SHORT_RUN = 200
+"""A run this short is a trial of the code; what is wrong with it is told less loudly (chosen by us)."""
+STRETCHED = 2.0
+"""So many times as long as asked is another warmup (chosen by us)."""
+
+
+@rule("LR502")
+def warmup_configured_out_of_range(
+    config: Plan, *, longest: float = 0.3, longest_cycle: float = 0.5
+) -> Iterator[Finding]:
+    warmup = config.warmup
+    if warmup is None or config.total.high <= 0:
+        return
+    limit = longest_cycle if config.family == "OneCycleLR" else longest
+    share = warmup.fraction if warmup.fraction is not None else warmup.steps.low / config.total.high
+    if share >= 1.0:
+        yield _never_over(config)
+    elif share > limit:
+        yield _configured_too_long(config, share)
+    elif _stretched(config):
+        yield _longer_than_asked(config)
+
+
+def _stretched(config: Plan) -> bool:
+    """Whether the framework makes a warmup in epochs at least twice as long as was asked for."""
+    warmup = config.warmup
+    if warmup is None or warmup.asked is None or warmup.fraction is not None or config.unit != "epoch":
+        return False
+    asked = warmup.asked.value
+    return isinstance(asked, float) and "epoch" in warmup.asked.key and warmup.steps.low >= STRETCHED * asked > 0
+
+
+def _never_over(config: Plan) -> Finding:
+    assert config.warmup is not None
+    steps, total = config.warmup.steps, config.total
+    short = config.total.high < SHORT_RUN
+    return config_finding(
+        config,
+        config.whereabouts(config.warmup.asked, config.length),
+        f"The warmup takes {steps} {config.unit}s and the run makes {total}.",
+        "A warmup is over early in a run: after 1 to 10 % of it.",
+        "The learning rate never reaches its peak, and nothing is annealed.",
+        f"Warm up for {_suggested(config)}, or train longer.",
+        evidence={"warmup": steps.low, "total": total.value, "unit": config.unit},
+        severity="warning" if short else "error",
+    )
+
+
+def _configured_too_long(config: Plan, share: float) -> Finding:
+    assert config.warmup is not None
+    return config_finding(
+        config,
+        config.whereabouts(config.warmup.asked, config.length),
+        f"The warmup takes {share:.0%} of the run ({config.warmup.steps} of {config.total} {config.unit}s).",
+        "1 to 5 % are usual for training from scratch, 3 to 10 % for fine-tuning.",
+        "Little of the run is left at the learning rate that was chosen.",
+        f"Warm up for {_suggested(config)}.",
+        evidence={"warmup_fraction": share, "total": config.total.value, "unit": config.unit},
+        severity="info" if config.total.high < SHORT_RUN else None,
+    )
+
+
+def _longer_than_asked(config: Plan) -> Finding:
+    assert config.warmup is not None
+    asked = config.warmup.asked
+    assert asked is not None
+    steps = config.warmup.steps
+    return config_finding(
+        config,
+        asked,
+        f"{asked.key} asks for {asked.value:g} epochs of warmup, and {config.framework} {config.version or ''} makes "
+        f"{steps} of it, of {config.total} epochs.",
+        "It warms up for at least 100 batches, however few an epoch has.",
+        "Much more of the run than was asked for happens below the learning rate that was chosen.",
+        "Use a version without that least number (8.4.103 or later), a smaller batch, or more epochs.",
+        evidence={"asked": asked.value, "warmup": steps.low, "total": config.total.value, "unit": config.unit},
+    )
+
+
+def _suggested(config: Plan) -> str:
+    total = config.total.value
+    return "3 to 5 % of the run" if total is None else f"some {max(1, round(0.05 * total)):,} {config.unit}s"

@@ -6,6 +6,9 @@ settings. It reports a warmup of n updates where n epochs were asked for, one of
 that ran within the first epoch only, and one that takes the whole training because its length and the training's were
 swapped.
 
+In a training config: a share of the run where the framework reads a number of updates (`warmup_steps: 0.1`), and more
+than the whole run where it reads a share (`warmup_ratio: 10`).
+
 ## Why is this bad?
 A warmup that is too short by the number of updates in an epoch protects nothing: the model meets the full learning rate
 after a handful of steps. One that is too long by the same factor never ends: the run trains far below its
@@ -42,6 +45,7 @@ from lrdoctor import (
     Fit,
     Identification,
     LinearLR,
+    Plan,
     Remedy,
     Run,
     Schedule,
@@ -50,6 +54,7 @@ from lrdoctor import (
     Trajectory,
     Unknown,
     Warmup,
+    config_finding,
     counts_of,
     first_apart,
     rule,
@@ -72,6 +77,25 @@ N = 50
 COSINE = CosineAnnealingLR(0.1, T_max=600)
 FIVE = {"warmup_epochs": 5}
 RAMP = Warmup(Constant(0.1), 500, 0.01)
+def _axolotl(warmup: str) -> synth.ConfigSpec:
+    return synth.config(f"""
+        base_model: some/model
+        datasets: []
+        micro_batch_size: 4
+        max_steps: 500
+        learning_rate: 1.0e-4
+        {warmup}
+    """)
+
+
+def _trainer(warmup: str, version: str) -> synth.ConfigSpec:
+    text = f"""
+        learning_rate: 2.0e-05
+        per_device_train_batch_size: 8
+        max_steps: 500
+        {warmup}
+    """
+    return synth.config(text, versions={"transformers": version})
 CASES = (
     Case("5 updates, where 5 epochs were asked for",
          synth.run(Warmup(COSINE, 5, 0.1), steps=600, steps_per_epoch=N, declared=FIVE), fires=True),
@@ -98,6 +122,15 @@ CASES = (
          synth.run(Warmup(COSINE, 5, 0.1), steps=600, steps_per_epoch=4, declared=FIVE)),
     Case("5 updates an epoch",
          synth.run(Warmup(COSINE, 5, 0.1), steps=600, steps_per_epoch=5, declared=FIVE), fires=True),
+    Case("axolotl with a tenth of a step", _axolotl("warmup_steps: 0.1"), fires=True,
+         cured=_axolotl("warmup_ratio: 0.1")),
+    Case("transformers 4.57 with a tenth of a step", _trainer("warmup_steps: 0.1", "4.57"), fires=True,
+         cured=_trainer("warmup_ratio: 0.1", "4.57")),
+    Case("a ratio of 10", _trainer("warmup_ratio: 10", "4.57"), fires=True,
+         cured=_trainer("warmup_ratio: 0.1", "4.57")),
+    Case("transformers 5, which reads a share below 1", _trainer("warmup_steps: 0.1", "5.23")),
+    Case("a whole number of steps", _axolotl("warmup_steps: 10")),
+    Case("a ratio of exactly 1", _trainer("warmup_ratio: 1.0", "4.57")),
 )  # fmt: skip
 
 
@@ -306,3 +339,29 @@ def _finding(mismatch: Mismatch, trajectory: Trajectory) -> Finding:
             "scheduler.step()  # after every update",
         ),
     )
+
+
+@rule("LR107", suppresses=("LR303", "LR307", "LR501", "LR502"))
+def warmup_configured_in_wrong_unit(config: Plan) -> Iterator[Finding]:
+    for item in config.misread:
+        if item.about == "unit":
+            yield config_finding(
+                config,
+                item.setting,
+                f"{item.setting.key} is {item.setting.value:g}: {item.why}.",
+                "The value looks like a share of the run.",
+                "The training fails to start, or starts without a warmup.",
+                f"{item.cure[:1].upper()}{item.cure[1:]}.",
+                evidence={"value": item.setting.value},
+            )
+    warmup = config.warmup
+    if warmup is not None and warmup.asked is not None and warmup.fraction is not None and warmup.fraction > 1.0:
+        yield config_finding(
+            config,
+            warmup.asked,
+            f"{warmup.asked.key} is {warmup.asked.value:g}, and it is read as a share of the run.",
+            "A share lies between 0 and 1.",
+            "The training refuses to start, or never leaves its warmup.",
+            "Write a share below 1, or use the key for a number of updates.",
+            evidence={"value": warmup.fraction},
+        )

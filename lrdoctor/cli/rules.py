@@ -67,7 +67,8 @@ def _entry(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity,
         "summary": rule.page.title,
         "needs": [need.label for need in rule.needs if not need.optional],
-        "options": dict(rule.options),
+        "options": dict(rule.all_options),
+        "checks": ["configs" if check.checks_configs else "runs" for check in rule.checks],
         "suppresses": list(rule.suppresses),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lrdoctor.engine.apply import Applied, apply_rules
-from lrdoctor.engine.evidence import Evidence, Sibling, sibling_of
+from lrdoctor.engine.evidence import BasePlan, ConfigEvidence, Evidence, Sibling, sibling_of
 from lrdoctor.engine.load import load_rules
 from lrdoctor.engine.page import RulePage
 from lrdoctor.engine.rule import Case, Rule
@@ -11,7 +11,9 @@ from lrdoctor.engine.select import find_rule, select_rules
 
 __all__ = [
     "Applied",
+    "BasePlan",
     "Case",
+    "ConfigEvidence",
     "Evidence",
     "Rule",
     "RulePage",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrdoctor.engine.evidence import Evidence
+from lrdoctor.engine.evidence import ConfigEvidence, Evidence
 from lrdoctor.engine.rule import Rule
 from lrdoctor.errors import SettingsError
 from lrdoctor.model.finding import SEVERITIES, Finding
@@ -25,7 +25,9 @@ class Applied:
     problems: tuple[str, ...] = ()
 
 
-def apply_rules(rules: Sequence[Rule], evidence: Evidence, options: RuleOptions | None = None) -> Applied:
+def apply_rules(
+    rules: Sequence[Rule], evidence: Evidence | ConfigEvidence, options: RuleOptions | None = None
+) -> Applied:
     """The findings of every rule that has the evidence it needs, by code and first step.
 
     A rule that raises loses its own findings and nobody else's. SettingsError where `options` does not fit a rule.
@@ -35,23 +37,28 @@ def apply_rules(rules: Sequence[Rule], evidence: Evidence, options: RuleOptions 
     problems: list[str] = []
     for rule in rules:
         try:
-            findings += ask(rule, evidence, chosen[rule.code])
+            for check in rule.checks:
+                findings += ask(check, evidence, chosen[rule.code])
         except Exception as error:  # a faulty rule must not cost the run its other findings
             problems.append(_failure(rule, error))
     ordered = sorted(findings, key=lambda finding: (finding.code, finding.first_step, finding.group or ""))
     return Applied(tuple(_explained(ordered, rules)), tuple(problems))
 
 
-def missing(rule: Rule, evidence: Evidence) -> tuple[str, ...]:
+def missing(rule: Rule, evidence: Evidence | ConfigEvidence) -> tuple[str, ...]:
     """What the run lacks of the rule's evidence ("a checkpoint"); empty where the rule applies."""
     return tuple(need.label for need in rule.needs if not need.optional and need.find(evidence) is None)
 
 
-def ask(rule: Rule, evidence: Evidence, options: Mapping[str, Any]) -> list[Finding]:
-    """The rule's findings with code, name and severity filled in; none where it does not apply."""
+def ask(rule: Rule, evidence: Evidence | ConfigEvidence, options: Mapping[str, Any]) -> list[Finding]:
+    """The findings of one check with code, name and severity filled in; none where it does not apply.
+
+    `options` may hold those of the rule's other check as well.
+    """
     if missing(rule, evidence):
         return []
-    found = rule.check(*(need.find(evidence) for need in rule.needs), **options)
+    own = {name: options[name] for name in rule.options if name in options}
+    found = rule.check(*(need.find(evidence) for need in rule.needs), **own)
     return [_signed(rule, finding) for finding in found or ()]
 
 
@@ -87,17 +94,18 @@ def _rank(finding: Finding) -> int:
 
 def options_of(rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
     """The rule's options, `given` in place of defaults. SettingsError for an unknown name or a value that cannot be."""
+    options = rule.all_options
     for name, value in given.items():
-        if name not in rule.options:
+        if name not in options:
             raise _unknown_option(rule, name)
-        if not _fits(value, rule.options[name]):
-            kind = type(rule.options[name]).__name__
+        if not _fits(value, options[name]):
+            kind = type(options[name]).__name__
             raise SettingsError(
                 f"Option `{name}` of {rule.code} cannot be {value!r}.",
                 where=f"rule-options.{rule.code}",
-                hint=f"a value like its default, {rule.options[name]!r} ({kind})",
+                hint=f"a value like its default, {options[name]!r} ({kind})",
             )
-    return {**rule.options, **given}
+    return {**options, **given}
 
 
 def _fits(value: object, default: object) -> bool:
@@ -109,7 +117,7 @@ def _fits(value: object, default: object) -> bool:
 
 
 def _unknown_option(rule: Rule, name: str) -> SettingsError:
-    close = difflib.get_close_matches(name, rule.options, n=1)
-    known = "its options: " + ", ".join(sorted(rule.options)) if rule.options else "it has none"
+    close = difflib.get_close_matches(name, rule.all_options, n=1)
+    known = "its options: " + ", ".join(sorted(rule.all_options)) if rule.all_options else "it has none"
     hint = f"did you mean `{close[0]}`?" if close else known
     return SettingsError(f"Rule {rule.code} has no option `{name}`.", where=f"rule-options.{rule.code}", hint=hint)

@@ -1,4 +1,4 @@
-"""What a rule may look at: one run, its reading, and the runs beside it."""
+"""What a rule may look at: one run, its reading, and the runs beside it; or one training config."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.engine.optimizers import optimizer_of
+from lrdoctor.engine.range_test import range_limit
 from lrdoctor.model.identification import Identification
+from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Trajectory
 
@@ -25,7 +27,7 @@ class Sibling:
 
     `optimizer` is the class as the run's files name it, `peak_lr` the planned peak where the schedule is known,
     `first_loss` the loss before much was learned, `final_loss` NaN where the losses end in non-finite values; both are
-    of the series `loss_tag`.
+    of the series `loss_tag`. `range_limit` is the LR of the lowest loss where the run is a range test.
     """
 
     path: str
@@ -38,6 +40,7 @@ class Sibling:
     model: str | None
     loss_tag: str | None = None
     first_loss: float | None = None
+    range_limit: float | None = None
 
     def started_like(self, trajectory: Trajectory) -> bool:
         """Whether that run logged the same loss, with about the same value before anything was learned."""
@@ -57,6 +60,25 @@ class Evidence:
     siblings: tuple[Sibling, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfigEvidence:
+    """Everything known about one training config: its plan, or what is wrong with it.
+
+    `base` is the plan it is compared with, as the file stands at another git revision or in another file.
+    """
+
+    plan: Plan | None = None
+    broken: Broken | None = None
+    base: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BasePlan:
+    """The plan a config is compared with (`--against`)."""
+
+    plan: Plan
+
+
 def sibling_of(run: Run, trajectory: Trajectory, identification: Identification) -> Sibling:
     """The run as its neighbours see it."""
     model = run.declared("model")
@@ -72,6 +94,7 @@ def sibling_of(run: Run, trajectory: Trajectory, identification: Identification)
         model=model if isinstance(model, str) else None,
         loss_tag=trajectory.loss.tag if trajectory.loss is not None else None,
         first_loss=first_loss(trajectory),
+        range_limit=range_limit(trajectory, identification),
     )
 
 

@@ -51,7 +51,22 @@ def load_file(path: Path) -> tuple[Rule, ...]:
             hint="decorate a function with @lrdoctor.rule, or start a helper's file name with an underscore",
         )
     page, cases = parse_page(module.__doc__), tuple(getattr(module, "CASES", ()))
-    return tuple(replace(rule, page=page, cases=cases, path=str(path)) for rule in rules)
+    return _paired([replace(rule, page=page, cases=cases, path=str(path)) for rule in rules])
+
+
+def _paired(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """A check of runs and a check of configs with one code become one rule."""
+    pairs: dict[str, list[Rule]] = {}
+    for rule in rules:
+        pairs.setdefault(rule.code, []).append(rule)
+    paired: list[Rule] = []
+    for pair in pairs.values():
+        pair.sort(key=lambda rule: rule.checks_configs)
+        if [rule.checks_configs for rule in pair] == [False, True]:
+            paired.append(replace(pair[0], twin=pair[1]))
+        else:
+            paired += pair
+    return tuple(paired)
 
 
 def _defined_in(rule: Rule, module: ModuleType) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Union, get_args, get_origin
 
-from lrdoctor.engine.evidence import Evidence, Sibling
+from lrdoctor.engine.evidence import BasePlan, ConfigEvidence, Evidence, Sibling
 from lrdoctor.model.identification import Fit, Identification
+from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.model.run import Checkpoint, Run
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import GroupTrajectory, LossCurve, Trajectory
@@ -20,8 +21,13 @@ class Need:
     """One piece of evidence: `find` returns it, or None where the run has none; `label` as a person calls it."""
 
     label: str
-    find: Callable[[Evidence], Any]
+    look: Callable[[Any], Any]
     optional: bool = False
+    of: type[Evidence] | type[ConfigEvidence] = Evidence
+
+    def find(self, evidence: Evidence | ConfigEvidence) -> Any:
+        """None for evidence of the other kind too: a config has no run, and a run no plan."""
+        return self.look(evidence) if isinstance(evidence, self.of) else None
 
 
 def _fit(evidence: Evidence) -> Fit | None:
@@ -52,6 +58,13 @@ _BY_TYPE: dict[Any, Need] = {
     Checkpoint: Need("a checkpoint", lambda evidence: next(reversed(evidence.run.checkpoints), None)),
     tuple[Checkpoint, ...]: Need("a checkpoint", lambda evidence: evidence.run.checkpoints or None),
     tuple[Sibling, ...]: Need("another run beside it", lambda evidence: evidence.siblings or None),
+    Plan: Need("a training config", lambda evidence: evidence.plan, of=ConfigEvidence),
+    Broken: Need("a training config that cannot be read", lambda evidence: evidence.broken, of=ConfigEvidence),
+    BasePlan: Need(
+        "a config to compare with",
+        lambda evidence: BasePlan(evidence.base) if evidence.base is not None else None,
+        of=ConfigEvidence,
+    ),
 }
 
 
@@ -60,7 +73,7 @@ def need_of(annotation: Any) -> Need | None:
     if get_origin(annotation) in (types.UnionType, Union):
         inner = [part for part in get_args(annotation) if part is not type(None)]
         need = need_of(inner[0]) if len(inner) == 1 else None
-        return None if need is None else Need(need.label, need.find, optional=True)
+        return None if need is None else replace(need, optional=True)
     if isinstance(annotation, type) and issubclass(annotation, Schedule):
         label = "a recognised schedule" if annotation is Schedule else f"a {annotation.__name__}"
         return Need(label, _schedule(annotation))

@@ -12,11 +12,12 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from lrdoctor.engine.codes import CODES
+from lrdoctor.engine.evidence import ConfigEvidence
 from lrdoctor.engine.needs import Need, need_of
 from lrdoctor.engine.page import RulePage, parse_page
 from lrdoctor.errors import RuleFileError
 from lrdoctor.model.finding import SEVERITIES, Finding, Severity
-from lrdoctor.synth import RunSpec
+from lrdoctor.synth import ConfigSpec, RunSpec
 
 Check = Callable[..., Iterable[Finding] | None]
 _CODE = re.compile(r"[A-Z]{2,8}\d{3,4}")
@@ -29,13 +30,14 @@ class Case:
 
     `siblings` are the runs audited beside it. `cured` is the run after the fix where more than the schedule has to
     change (a checkpoint that now holds the scheduler); the harness gives it the remedy's schedule and expects silence.
+    Where the spec is a config, `cured` is the config as the remedy says to write it.
     """
 
     title: str
-    spec: RunSpec
+    spec: RunSpec | ConfigSpec
     fires: bool = False
     siblings: tuple[RunSpec, ...] = ()
-    cured: RunSpec | None = None
+    cured: RunSpec | ConfigSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +45,8 @@ class Rule:
     """A rule, ready to run: `check(*evidence, **options)`.
 
     `needs` are the positional parameters of the check, `options` its keyword-only ones with their defaults;
-    `suppresses` the codes whose findings this one explains; `path` the rule file, None outside one.
+    `suppresses` the codes whose findings this one explains; `path` the rule file, None outside one. `twin` is the same
+    rule's check of training configs, where its file holds one beside that of runs.
     """
 
     code: str
@@ -56,6 +59,22 @@ class Rule:
     page: RulePage = field(default_factory=lambda: RulePage(""))
     cases: tuple[Case, ...] = ()
     path: str | None = None
+    twin: Rule | None = None
+
+    @property
+    def checks_configs(self) -> bool:
+        """Whether it asks for a training config; otherwise for a run."""
+        return any(need.of is ConfigEvidence for need in self.needs)
+
+    @property
+    def checks(self) -> tuple[Rule, ...]:
+        """The rule itself and its twin."""
+        return (self,) if self.twin is None else (self, self.twin)
+
+    @property
+    def all_options(self) -> Mapping[str, Any]:
+        """The options of both checks; what they share means the same and has one default."""
+        return self.options if self.twin is None else MappingProxyType({**self.options, **self.twin.options})
 
 
 def rule(
@@ -66,8 +85,9 @@ def rule(
     A code of lrdoctor's own (see `lrdoctor.engine.codes`) brings its name and default severity; any other needs a
     `name`, and its severity is "warning" unless given. Positional parameters are evidence, matched by annotation: Run,
     Trajectory, Identification, GroupTrajectory, LossCurve, Fit, Schedule or one of its families, Checkpoint,
-    tuple[Checkpoint, ...], tuple[Sibling, ...], each also as `X | None`. A rule is not asked where a part it needs is
-    absent. Keyword-only parameters are options. Raises RuleFileError where any of that does not hold.
+    tuple[Checkpoint, ...], tuple[Sibling, ...], each also as `X | None`; or, for a check of training configs, Plan,
+    Broken and BasePlan. A rule is not asked where a part it needs is absent. A file may hold one check of each kind.
+    Keyword-only parameters are options. Raises RuleFileError where any of that does not hold.
     """
     name, severity = _named(code, name, severity)
 
@@ -149,6 +169,6 @@ def _need(code: str, parameter: inspect.Parameter, types: Mapping[str, Any]) -> 
             f"Rule {code} cannot be given its parameter {parameter.name!r}.",
             why="it is matched by its annotation, and this one is no kind of evidence",
             hint="Run, Trajectory, Identification, GroupTrajectory, LossCurve, Fit, a schedule family, Checkpoint, "
-            "tuple[Checkpoint, ...] or tuple[Sibling, ...]",
+            "tuple[Checkpoint, ...] or tuple[Sibling, ...]; for configs Plan, Broken or BasePlan",
         )
     return need

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lrdoctor.model.place import Place
 from lrdoctor.model.schedule import Schedule
 
 Severity = Literal["error", "warning", "info"]
@@ -29,7 +30,7 @@ class Finding:
     """One fault: what was measured, what was expected, and what follows from it (each a sentence).
 
     Rules fill the first block; the engine adds code, name and severity (a rule may lower or raise its severity).
-    Steps are trajectory steps, both ends inclusive.
+    Steps are trajectory steps, both ends inclusive. `place` and `key` say which setting of a training config is meant.
     """
 
     measured: str
@@ -41,6 +42,8 @@ class Finding:
     remedy: Remedy | None = None
     severity: Severity | None = None
     group: str | None = None
+    place: Place | None = None
+    key: str = ""
     code: str = ""
     name: str = ""
     suppressed_by: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import StepUnit
-from lrdoctor.schedules import Sequence, Stepped, Warmup
+from lrdoctor.schedules import Held, Product, Sequence, Stepped, Warmup
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +48,9 @@ def describe(schedule: Schedule, step_unit: StepUnit) -> Description:
                 schedule, stepped = inner, unit
             case Warmup(main=inner) as whole:
                 schedule, warmup = inner, whole
+            case Product(main=inner):
+                schedule = inner
+            case Held(schedule=inner):
+                schedule, stepped = inner, "epoch"
             case _:
                 return Description(schedule, stepped, warmup, first_step)

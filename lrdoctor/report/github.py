@@ -27,7 +27,7 @@ def render(audit: Audit, pages: Pages) -> str:
             lines.append(_annotation(diagnosis, finding, pages))
         else:
             left[severity] += 1
-    return "".join(f"{line}\n" for line in [*lines, *_remainder(left)])
+    return "".join(f"{line}\n" for line in [*lines, *remainder(left)])
 
 
 def _annotation(diagnosis: Diagnosis, finding: Finding, pages: Pages) -> str:
@@ -36,22 +36,23 @@ def _annotation(diagnosis: Diagnosis, finding: Finding, pages: Pages) -> str:
     title = f"{finding.code} {page.title.rstrip('.') if page is not None else finding.name}"
     fix = f" Fix: {finding.remedy.summary}" if finding.remedy is not None else ""
     message = f"{shown(diagnosis.run.path)}: {finding.message}{fix}"
-    place = f"file={_property(shown(file_of(diagnosis)))},line=1,title={_property(title)}"
-    return f"::{command} {place}::{_data(message)}"
+    place = f"file={property_text(shown(file_of(diagnosis)))},line=1,title={property_text(title)}"
+    return f"::{command} {place}::{data(message)}"
 
 
-def _remainder(left: dict[str, int]) -> list[str]:
+def remainder(left: dict[str, int]) -> list[str]:
+    """One more annotation for what there was no room for."""
     parts = [f"{count} more {severity}{'' if count == 1 else 's'}" for severity, count in left.items() if count]
     if not parts:
         return []
-    return [f"::notice title=lrdoctor::{_data(', '.join(parts))}: see the report or --format json for all findings"]
+    return [f"::notice title=lrdoctor::{data(', '.join(parts))}: see the report or --format json for all findings"]
 
 
-def _data(text: str) -> str:
+def data(text: str) -> str:
     """Escaped as @actions/core escapes a command's message; what would steer a terminal is left out before."""
     return "\n".join(map(printable, text.splitlines())).replace("%", "%25").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
+def property_text(text: str) -> str:
     """Escaped as @actions/core escapes a command's property."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return data(text).replace(":", "%3A").replace(",", "%2C")

@@ -42,15 +42,29 @@ def write_report(
     an earlier report whose run is gone are removed. UsageError where `folder` cannot be written, or holds an index.html
     that is not a report.
     """
+    index = _index_of(folder)
+    _Writer(audit, folder, pages or {}, _assets(single_file)).write()
+    return index
+
+
+def write_single_page(folder: Path, template: str, page: Mapping[str, object], version: str) -> Path:
+    """Write `folder`/index.html from a template by itself, with all it needs inside; UsageError as `write_report`."""
+    index = _index_of(folder)
+    text = environment().get_template(template).render(page=page, version=version, assets=_assets(inline=True))
+    write_text(index, text)
+    return index
+
+
+def _index_of(folder: Path) -> Path:
+    """The place of the page; UsageError where another one is there."""
     index = folder / "index.html"
-    if index.exists() and not _ours(index):
+    if index.exists() and not is_ours(index):
         raise UsageError(
             "The report was not written: another page is in its place.",
             where=str(index),
             why="this index.html was not written by lrdoctor",
             hint="name an empty folder with --report",
         )
-    _Writer(audit, folder, pages or {}, _assets(single_file)).write()
     return index
 
 
@@ -81,9 +95,9 @@ class _Writer:
         names = page_names([diagnosis.run.path for diagnosis in self.audit.diagnoses])
         if not self.assets.inline:
             self._write_shared()
-        environment = _environment()
-        self._write_runs(environment, names)
-        template = environment.get_template("index.html")
+        pages = environment()
+        self._write_runs(pages, names)
+        template = pages.get_template("index.html")
         view = index_page(self.audit, names)
         write_text(
             self.folder / "index.html", template.render(page=view, version=self.audit.version, assets=self.assets)
@@ -96,8 +110,8 @@ class _Writer:
             if not _holds(target, text):
                 write_text(target, text)
 
-    def _write_runs(self, environment: Environment, names: tuple[str, ...]) -> None:
-        template = environment.get_template("run.html")
+    def _write_runs(self, pages: Environment, names: tuple[str, ...]) -> None:
+        template = pages.get_template("run.html")
         for i, diagnosis in enumerate(self.audit.diagnoses):
             text = template.render(
                 page=run_page(diagnosis, self.pages),
@@ -111,7 +125,7 @@ class _Writer:
     def _remove_stale(self, current: set[str]) -> None:
         """Run pages of an earlier report, and shared files that inlined pages no longer need."""
         stale = [
-            path for path in sorted(self.folder.glob(f"{PREFIX}*.html")) if path.name not in current and _ours(path)
+            path for path in sorted(self.folder.glob(f"{PREFIX}*.html")) if path.name not in current and is_ours(path)
         ]
         if self.assets.inline:
             texts = ((STYLE, self.assets.style), (SCRIPT, self.assets.script), (PLOTLY, self.assets.plotly))
@@ -120,10 +134,11 @@ class _Writer:
             path.unlink(missing_ok=True)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Jinja2 over the bundled templates: autoescaped, strict about names."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(templates_dir()),
         autoescape=True,
         undefined=StrictUndefined,
@@ -131,15 +146,20 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
-    return environment
+    made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
+    return made
+
+
+def style_and_script() -> tuple[str, str]:
+    """The pages' style and script, as text."""
+    folder = templates_dir()
+    return _joined(folder / "styles", "*.css"), _joined(folder / "scripts", "*.js")
 
 
 def _assets(inline: bool) -> Assets:
     from plotly.offline import get_plotlyjs
 
-    folder = templates_dir()
-    return Assets(_joined(folder / "styles", "*.css"), _joined(folder / "scripts", "*.js"), get_plotlyjs(), inline)
+    return Assets(*style_and_script(), get_plotlyjs(), inline)
 
 
 def _joined(folder: Path, pattern: str) -> str:
@@ -151,7 +171,7 @@ def _sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def _ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether a page carries our mark in its head."""
     try:
         with path.open("rb") as stream:

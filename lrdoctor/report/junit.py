@@ -29,16 +29,16 @@ def render(audit: Audit, pages: Pages) -> str:
 
 
 def _case(suite: ElementTree.Element, diagnosis: Diagnosis, pages: Pages) -> None:
-    name = _xml(shown(diagnosis.run.path))
+    name = xml_text(shown(diagnosis.run.path))
     case = ElementTree.SubElement(suite, "testcase", {"classname": "lrdoctor.audit", "name": name})
     for finding in _failures(diagnosis):
-        attributes = {"type": finding.code, "message": _xml(f"{finding.code} {finding.name}: {finding.message}")}
-        ElementTree.SubElement(case, "failure", attributes).text = _xml(_body(finding, pages))
+        attributes = {"type": finding.code, "message": xml_text(f"{finding.code} {finding.name}: {finding.message}")}
+        ElementTree.SubElement(case, "failure", attributes).text = xml_text(_body(finding, pages))
     if _is_skipped(diagnosis):
-        ElementTree.SubElement(case, "skipped", {"message": _xml(verdict_sentence(diagnosis))})
+        ElementTree.SubElement(case, "skipped", {"message": xml_text(verdict_sentence(diagnosis))})
     remarks = [finding for finding in ordered(diagnosis.active) if finding.severity not in ("error", "warning")]
     told = [verdict_sentence(diagnosis), *(f"{one.code} {one.name}: {one.message}" for one in remarks)]
-    ElementTree.SubElement(case, "system-out").text = _xml("\n".join(told))
+    ElementTree.SubElement(case, "system-out").text = xml_text("\n".join(told))
 
 
 def _failures(diagnosis: Diagnosis) -> list[Finding]:
@@ -60,5 +60,6 @@ def _body(finding: Finding, pages: Pages) -> str:
     return "\n".join(lines)
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
+    """`text` without the characters XML 1.0 has no place for."""
     return _NOT_XML.sub("", text)

@@ -31,13 +31,13 @@ def render(audit: Audit, pages: Pages) -> str:
     if not ranked:
         return head
     table = "| run | | executed LR, with the fix | verdict |\n| --- | --- | --- | --- |\n"
-    rows, left_rows = _fill(map(_row, ranked), ROOM // 2)
+    rows, left_rows = fill(map(_row, ranked), ROOM // 2)
     details = [_details(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
-    told, left_details = _fill(details, ROOM - len(head) - len(table) - len(rows))
+    told, left_details = fill(details, ROOM - len(head) - len(table) - len(rows))
     return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left_details, 'run with findings')}"
 
 
-def _fill(parts: Iterable[str], room: int) -> tuple[str, int]:
+def fill(parts: Iterable[str], room: int) -> tuple[str, int]:
     """As many leading parts as fit into `room` characters, and how many did not."""
     kept: list[str] = []
     left = 0
@@ -65,14 +65,15 @@ def _headline(audit: Audit) -> str:
 
 def _row(diagnosis: Diagnosis) -> str:
     curves = lr_curves(diagnosis, width=CURVE_WIDTH)
-    drawn = [] if curves is None else [_code(curve) for curve in (curves.executed, curves.fixed) if curve]
+    drawn = [] if curves is None else [table_code(curve) for curve in (curves.executed, curves.fixed) if curve]
     verdict = escape(verdict_sentence(diagnosis))
-    return f"| {_code(shown(diagnosis.run.path))} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+    path = table_code(shown(diagnosis.run.path))
+    return f"| {path} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
 
 
 def _details(diagnosis: Diagnosis, pages: Pages) -> str:
     lead = diagnosis.identification.lead
-    lines = [f"<details><summary>{_html(shown(diagnosis.run.path))}</summary>", ""]
+    lines = [f"<details><summary>{html_text(shown(diagnosis.run.path))}</summary>", ""]
     if lead is not None and lead.fits:
         lines += [f"Schedule: {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}", ""]
     for finding in ordered(diagnosis.active):
@@ -91,15 +92,16 @@ def _finding(finding: Finding, pages: Pages) -> list[str]:
     remedy = finding.remedy
     if remedy is not None:
         code = remedy.code or (remedy.schedule.torch_code() if remedy.schedule is not None else "")
-        lines += [f"  - Fix: {escape(remedy.summary)}", *_block(code)]
+        lines += [f"  - Fix: {escape(remedy.summary)}", *code_block(code)]
     return [*lines, ""]
 
 
-def _block(code: str) -> list[str]:
+def code_block(code: str, language: str = "python") -> list[str]:
+    """`code` fenced, indented to belong to a list item; nothing for no code."""
     if not code:
         return []
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
-    return ["", *(f"    {line}" for line in (f"{fence}python", *code.splitlines(), fence))]
+    return ["", *(f"    {line}" for line in (f"{fence}{language}", *code.splitlines(), fence))]
 
 
 def escape(text: str) -> str:
@@ -107,11 +109,12 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", printable(text)).replace("@", "&#64;")
 
 
-def _code(text: str) -> str:
+def table_code(text: str) -> str:
     """`text` as code inside a table cell: a pipe would end the cell and a backtick the code."""
     clean = printable(text).replace("`", "'").replace("|", "¦")
     return f"`{clean}`" if clean else ""
 
 
-def _html(text: str) -> str:
+def html_text(text: str) -> str:
+    """`text` for the places where Markdown passes HTML through."""
     return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,7 @@ def render(audit: Audit, pages: Pages) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": _driver(audit, codes, dict(_severest(found)), pages)},
+                "tool": {"driver": _driver(audit, codes, dict(severest(finding for _, finding in found)), pages)},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {ROOT: {"description": {"text": "The folder the audit was started in."}}},
                 "results": _results(found, codes),
@@ -42,17 +43,18 @@ def render(audit: Audit, pages: Pages) -> str:
     return json.dumps(strict(log)[0], sort_keys=True, indent=2, allow_nan=False) + "\n"
 
 
-def _severest(found: list[tuple[Diagnosis, Finding]]) -> list[tuple[str, Finding]]:
+def severest(findings: Iterable[Finding]) -> list[tuple[str, Finding]]:
     """Pairs of code and finding, the severest of each code last."""
-    return [(finding.code, finding) for _, finding in sorted(found, key=lambda pair: -severity_rank(pair[1]))]
+    return [(finding.code, finding) for finding in sorted(findings, key=lambda finding: -severity_rank(finding))]
 
 
 def _driver(audit: Audit, codes: list[str], example: dict[str, Finding], pages: Pages) -> dict[str, Any]:
-    rules = [_rule(code, example[code], pages) for code in codes]
+    rules = [rule_entry(code, example[code], pages) for code in codes]
     return {"name": "lrdoctor", "version": audit.version, "semanticVersion": audit.version, "rules": rules}
 
 
-def _rule(code: str, example: Finding, pages: Pages) -> dict[str, Any]:
+def rule_entry(code: str, example: Finding, pages: Pages) -> dict[str, Any]:
+    """A code as SARIF's reportingDescriptor, with the rule's page as help."""
     rule: dict[str, Any] = {
         "id": code,
         "name": example.name,
@@ -84,7 +86,7 @@ def _result(diagnosis: Diagnosis, finding: Finding, index: int, identity: str) -
         "ruleId": finding.code,
         "ruleIndex": index,
         "level": LEVELS[finding.severity or "info"],
-        "message": {"text": _message(finding)},
+        "message": {"text": message(finding)},
         "locations": [_location(diagnosis)],
         "partialFingerprints": {"lrdoctorFinding/v1": mark, "primaryLocationLineHash": f"{mark[:16]}:1"},
         "properties": {
@@ -100,7 +102,8 @@ def _result(diagnosis: Diagnosis, finding: Finding, index: int, identity: str) -
     return result
 
 
-def _message(finding: Finding) -> str:
+def message(finding: Finding) -> str:
+    """What a result says: the finding and its cure."""
     remedy = finding.remedy
     return f"{finding.message} Fix: {remedy.summary}" if remedy is not None and remedy.summary else finding.message
 
@@ -108,12 +111,13 @@ def _message(finding: Finding) -> str:
 def _location(diagnosis: Diagnosis) -> dict[str, Any]:
     """The run's main log; its first line, because code scanning refuses a place without one."""
     return {
-        "physicalLocation": {"artifactLocation": _artifact(file_of(diagnosis)), "region": {"startLine": 1}},
+        "physicalLocation": {"artifactLocation": artifact(file_of(diagnosis)), "region": {"startLine": 1}},
         "logicalLocations": [{"fullyQualifiedName": shown(diagnosis.run.path), "kind": "module"}],
     }
 
 
-def _artifact(path: str) -> dict[str, str]:
+def artifact(path: str) -> dict[str, str]:
+    """Where a file is: relative to the working folder where it lies below it."""
     below = relative(path)
     if below is None:
         return {"uri": Path(os.path.abspath(path)).as_uri()}
@@ -125,7 +129,7 @@ def _notifications(audit: Audit) -> list[dict[str, Any]]:
         {
             "level": "note",
             "message": {"text": f"not audited: {skipped.reason}"},
-            "locations": [{"physicalLocation": {"artifactLocation": _artifact(skipped.path)}}],
+            "locations": [{"physicalLocation": {"artifactLocation": artifact(skipped.path)}}],
         }
         for skipped in audit.skipped
     ]

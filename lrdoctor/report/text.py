@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from lrdoctor.model.diagnosis import Audit, Diagnosis
 from lrdoctor.model.finding import SEVERITIES, Finding
 from lrdoctor.model.trajectory import Choice
 from lrdoctor.report import numbers
+from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.json import ordered
 from lrdoctor.report.lr_curves import lr_curves
-from lrdoctor.report.printable import printable
-from lrdoctor.report.sparkline import ASCII, BLOCKS
+from lrdoctor.report.printer import Printer
+from lrdoctor.report.resume_code import resume_state
+from lrdoctor.report.view_agreement import agreement_rows
 from lrdoctor.report.words import (
     count_words,
     counterfactual_words,
@@ -50,7 +50,7 @@ def render(
 
     `show_sources`, which `verbose` implies: also the files of each run, and what was taken for what, and why.
     """
-    page = _Page(console)
+    page = Printer(console)
     for diagnosis in audit.diagnoses:
         if quiet:
             _findings_only(page, diagnosis)
@@ -63,43 +63,7 @@ def render(
         _totals(page, audit, report, verbose=verbose)
 
 
-class _Page:
-    """A console that prints foreign text as it is: no markup, no control characters, nothing it cannot encode.
-
-    In a terminal, long lines wrap under their indent; piped, a line stays one line, so that it can be searched.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._encoding = console.encoding or "utf-8"
-        self.blocks = BLOCKS if self._can_show(BLOCKS) else ASCII
-
-    def line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
-        """One line of parts, each a string or (string, style)."""
-        text = Text(overflow="fold")
-        for part in parts:
-            content, style = (part, "") if isinstance(part, str) else part
-            text.append(self._safe(content), style or None)
-        if self._console.is_terminal:
-            self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
-        else:
-            self._console.print(Text(" " * indent).append_text(text), soft_wrap=True)
-
-    def blank(self) -> None:
-        self._console.print()
-
-    def _safe(self, content: str) -> str:
-        return printable(content).encode(self._encoding, "replace").decode(self._encoding)
-
-    def _can_show(self, characters: str) -> bool:
-        try:
-            characters.encode(self._encoding)
-        except (UnicodeEncodeError, LookupError):
-            return False
-        return True
-
-
-def _run(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def _run(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     label, style = VERDICTS[diagnosis.verdict]
     page.line((diagnosis.run.path, "bold"), "  ", (label, style))
     if not diagnosis.active:  # else the findings say the same
@@ -112,9 +76,11 @@ def _run(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     if estimate:
         page.line(estimate, indent=INDENT)
     _notes(page, diagnosis, verbose=verbose)
+    if verbose:
+        _agreement(page, diagnosis)
 
 
-def _findings_only(page: _Page, diagnosis: Diagnosis) -> None:
+def _findings_only(page: Printer, diagnosis: Diagnosis) -> None:
     if diagnosis.active:
         label, style = VERDICTS[diagnosis.verdict]
         page.line((diagnosis.run.path, "bold"), "  ", (label, style))
@@ -131,7 +97,7 @@ def _schedules(diagnosis: Diagnosis) -> str:
     return "; then ".join(f"from {numbers.count(fit.first_step)}: {schedule_words(fit, unit)}" for fit in lead.fits)
 
 
-def _curves(page: _Page, diagnosis: Diagnosis) -> None:
+def _curves(page: Printer, diagnosis: Diagnosis) -> None:
     """The executed LR and, below it on the same scale, the LR of the fix."""
     trajectory = diagnosis.trajectory
     curves = lr_curves(diagnosis, blocks=page.blocks)
@@ -148,12 +114,14 @@ def _curves(page: _Page, diagnosis: Diagnosis) -> None:
         page.line(factor, indent=INDENT)
 
 
-def _findings(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def _findings(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     for finding in ordered(diagnosis.findings if verbose else diagnosis.active):
         _finding(page, finding)
+        if verbose:
+            _code(page, finding, diagnosis)
 
 
-def _finding(page: _Page, finding: Finding) -> None:
+def _finding(page: Printer, finding: Finding) -> None:
     severity = finding.severity or "info"
     explained = f" (explained by {finding.suppressed_by})" if finding.suppressed_by else ""
     head = (f"{finding.code} {finding.name} {severity}", STYLES[severity])
@@ -162,7 +130,20 @@ def _finding(page: _Page, finding: Finding) -> None:
         page.line(("fix: ", "green"), finding.remedy.summary, indent=2 * INDENT)
 
 
-def _notes(page: _Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def _code(page: Printer, finding: Finding, diagnosis: Diagnosis) -> None:
+    """The fix in the words of the run's framework, and what to load where a resume was broken."""
+    words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
+    state = resume_state(finding, diagnosis)
+    blocks = [("in the words of " + words.label, words.code)] if words is not None else []
+    blocks += [("the state to load", state.code())] if state is not None else []
+    for title, code in blocks:
+        page.line((f"{title}:", "green"), indent=2 * INDENT)
+        for line in code.split("\n"):
+            deep = len(line) - len(line.lstrip())
+            page.line(line.lstrip(), indent=3 * INDENT + deep)
+
+
+def _notes(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     notes = list(_note_lines(diagnosis))
     kept = notes if verbose else notes[:NOTES_SHOWN]
     for note in kept:
@@ -178,7 +159,15 @@ def _note_lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{Path(note.path).name}: {note}"
 
 
-def _reading(page: _Page, diagnosis: Diagnosis) -> None:
+def _agreement(page: Printer, diagnosis: Diagnosis) -> None:
+    """What settings, checkpoints and log say in different ways."""
+    for row in agreement_rows(diagnosis):
+        cells = (("declared", row.declared), ("checkpoint", row.checkpoint), ("executed", row.executed))
+        told = [f"{name} {cell.text} ({cell.source})" for name, cell in cells if cell.source]
+        page.line(("sources disagree: ", "yellow"), f"{row.what}: {', '.join(told)}", indent=INDENT)
+
+
+def _reading(page: Printer, diagnosis: Diagnosis) -> None:
     for source in diagnosis.run.sources:
         page.line(("read: ", "dim"), f"{source.path} ({source.kind}, {source.points:,} scalars)", indent=INDENT)
     for checkpoint in diagnosis.run.checkpoints:
@@ -196,7 +185,7 @@ def _not(choice: Choice) -> str:
     return f"; not {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _totals(page: _Page, audit: Audit, report: Path | None, *, verbose: bool) -> None:
+def _totals(page: Printer, audit: Audit, report: Path | None, *, verbose: bool) -> None:
     page.line((_verdict_counts(audit), "bold"), _finding_counts(audit))
     if audit.skipped:
         hint = "" if verbose else " (--verbose lists them)"

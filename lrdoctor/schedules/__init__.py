@@ -5,11 +5,12 @@ from lrdoctor.schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRest
 from lrdoctor.schedules.cyclic import CyclicLR
 from lrdoctor.schedules.exponential import ExponentialLR
 from lrdoctor.schedules.inverse_sqrt import InverseSqrt
-from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
+from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
 from lrdoctor.schedules.linear import LinearLR
 from lrdoctor.schedules.onecycle import OneCycleLR
 from lrdoctor.schedules.plateau import ReduceLROnPlateau
 from lrdoctor.schedules.polynomial import PolynomialLR
+from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.range_test import RangeTest
 from lrdoctor.schedules.stable_decay import WarmupStableDecay
 from lrdoctor.schedules.stepwise import MultiStepLR, StepLR
@@ -21,11 +22,14 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "Held",
     "InverseSqrt",
     "LinearLR",
     "MultiStepLR",
     "OneCycleLR",
+    "Overlaid",
     "PolynomialLR",
+    "Product",
     "RangeTest",
     "ReduceLROnPlateau",
     "Sequence",

@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
+from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
+from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.unknown import Unknown
 
 _RATES = ("lr", "max_lr", "eta_min", "base_lr", "min_lr", "start_lr", "end_lr")
@@ -14,10 +15,12 @@ _RATES = ("lr", "max_lr", "eta_min", "base_lr", "min_lr", "start_lr", "end_lr")
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
     """The same shape with every LR multiplied by `factor`; compositions are changed in their parts."""
-    if isinstance(schedule, Warmup):
+    if isinstance(schedule, Warmup | Overlaid):
         return replace(schedule, main=scaled(schedule.main, factor))
-    if isinstance(schedule, Stepped):
+    if isinstance(schedule, Stepped | Held):
         return replace(schedule, schedule=scaled(schedule.schedule, factor))
+    if isinstance(schedule, Product):
+        return replace(schedule, main=scaled(schedule.main, factor))
     if isinstance(schedule, Sequence):
         return replace(schedule, parts=tuple(scaled(part, factor) for part in schedule.parts))
     if isinstance(schedule, Unknown):

@@ -178,3 +178,64 @@ class Script:
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
     return Script(tmp_path)
+
+
+PER_EPOCH = 20
+
+
+@pytest.fixture
+def follow(tmp_path: Path) -> Callable[..., list[Finding]]:
+    """What the rules on plateaus say of a run under torch's ReduceLROnPlateau."""
+
+    def run(
+        metric: Callable[[int], float],
+        *,
+        tag: str,
+        epochs: int = 40,
+        lr: float = 0.1,
+        told: Callable[[int, float], Any] = lambda epoch, value: value,
+        log_lr: bool = True,
+        save: bool = True,
+        per: int = 1,
+        scheduler: str | None = "ReduceLROnPlateau",
+        further: dict[str, Sequence[float]] | None = None,
+        **arguments: Any,
+    ) -> list[Finding]:
+        """What the rules on plateaus say of a run whose scheduler is told `told(epoch, metric(epoch))` once an epoch.
+
+        `per` calls an epoch; `further` are other curves by tag, a value an epoch.
+        """
+        model = torch.nn.Linear(1, 1)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **arguments)
+        lrs, values = [], []
+        for epoch in range(epochs):
+            lrs.append(float(optimizer.param_groups[0]["lr"]))
+            values.append(float(metric(epoch)))
+            optimizer.step()
+            for _ in range(per):
+                plateau.step(told(epoch, values[-1]))
+        path = tmp_path / "last.pt"
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": plateau.state_dict()}
+        torch.save({**state, "global_step": epochs * PER_EPOCH, "epoch": epochs}, path)
+        ticks = tuple(float(epoch * PER_EPOCH) for epoch in range(epochs))
+        curves = {tag: values, **(further or {})}
+        spec = synth.run(
+            Unknown(ticks, tuple(lrs)),
+            steps=epochs * PER_EPOCH,
+            steps_per_epoch=PER_EPOCH,
+            log_every=PER_EPOCH,
+            log_lr=log_lr,
+            complete=None,
+            loss=None,
+            curves={name: Unknown(ticks, tuple(map(float, column))) for name, column in curves.items()},
+            declared={"scheduler": scheduler} if scheduler else {},
+        )
+        run = replace(spec.build(), checkpoints=(read_checkpoint(str(path)),) if save else ())
+        trajectory = reconstruct(run)
+        rules = [rule for rule in load_rules([rules_dir()]) if rule.code in ("LR601", "LR602")]
+        applied = apply_rules(rules, Evidence(run, trajectory, identify(trajectory, run.checkpoints)))
+        assert applied.problems == ()
+        return [finding for finding in applied.findings if finding.suppressed_by is None]
+
+    return run

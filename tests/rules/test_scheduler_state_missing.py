@@ -121,7 +121,7 @@ LOOK_ALIKES = {
     "a stage with the same peak": stages(lambda t: cosine(t, 600), lambda t: cosine(t, 350)),
     "a constant stage": stages(lambda t: cosine(t, 600), lambda t: 0.01),
     "a cut by hand": [cosine(step, 600) * (1.0 if step < 250 else 0.3) for step in range(600)],
-    "a second cycle after the first": stages(lambda t: cosine(t, 250), lambda t: cosine(t, 250)),
+    "a second cycle after the first": stages(lambda t: cosine(t, 300), lambda t: cosine(t, 300), at=300),
     "constant": [0.1] * 600,
     "constant, then a decay": [0.1 if step < 400 else 0.1 * (1 - (step - 400) / 200) for step in range(600)],
     "milestones of a recipe": [0.1 * 0.1 ** sum(step >= mark for mark in (150, 300, 450)) for step in range(600)],

@@ -1,0 +1,277 @@
+"""`lrdoctor check`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lrdoctor.check import CheckOptions
+    from lrdoctor.configs import SchemaMap, Sizes
+    from lrdoctor.model.checked import Checked
+    from lrdoctor.settings import Settings
+
+FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
+FAIL_ON = ("error", "warning", "info", "never")
+
+
+class CountType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
+    """A whole number, or two with `..` between them for a range."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from lrdoctor.model.count import Count, parse_count
+
+        if isinstance(value, Count):
+            return value
+        try:
+            return parse_count(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no whole number from 1 up, nor a range such as 1000..5000", param, ctx)
+
+
+COUNT = CountType()
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Where the answer goes and what it looks like."""
+
+    format: str
+    file: Path | None
+    report: Path | None
+    quiet: bool
+    verbose: bool
+
+
+@click.command("check")
+@click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="What to print on stdout.  [default: text]")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file instead."
+)
+@click.option(
+    "--report", type=click.Path(file_okay=False, path_type=Path), help="Write an HTML page of the plans to this folder."
+)
+@click.option("--no-report", is_flag=True, help="Write no HTML report (the default).")
+@click.option(
+    "--select", multiple=True, metavar="CODES", help="Run only these rules (codes, prefixes, names; comma-separated)."
+)
+@click.option("--ignore", multiple=True, metavar="CODES", help="Leave these rules out.")
+@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 at a finding this grave.  [default: error]")
+@click.option(
+    "--rules",
+    "rule_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder of further rules (repeatable).",
+)
+@click.option("--dataset-size", type=COUNT, help="Training examples, where the config does not say; or a range A..B.")
+@click.option("--world-size", type=COUNT, help="Processes (GPUs) that train; or a range A..B.")
+@click.option("--steps-per-epoch", type=COUNT, help="Optimizer updates per epoch, in place of the two above.")
+@click.option("--against", metavar="REF|FILE", help="Compare batch and LR with this git revision or file.")
+@click.option("--diff-base", metavar="REF", help="Check only files that differ from this git revision.")
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Leave out the findings this file lists.",
+)
+@click.option(
+    "--write-baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the present findings to this file, and exit with 0.",
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these paths out, as .gitignore would.")
+@click.option(
+    "--force-exclude",
+    is_flag=True,
+    help="For hooks that name every changed file: apply --exclude to named files too, and say nothing of other files.",
+)
+@click.option("--stdin-filename", metavar="NAME", default="stdin.yaml", help="What `-` is called, and so its kind.")
+@click.option("--device", hidden=True, help="Accepted as the other commands do; nothing is simulated here.")
+@click.option("--no-simulate", is_flag=True, hidden=True, help="Likewise.")
+@click.option("--jobs", type=click.IntRange(min=1), hidden=True, help="Likewise: checking is fast enough.")
+@click.option("-q", "--quiet", is_flag=True, help="Findings only.")
+@click.option("-v", "--verbose", is_flag=True, help="Also assumptions and findings that were set aside.")
+def command(
+    configs: tuple[str, ...],
+    format_: str | None,
+    output: Path | None,
+    report: Path | None,
+    no_report: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
+    rule_dirs: tuple[Path, ...],
+    dataset_size: Any,
+    world_size: Any,
+    steps_per_epoch: Any,
+    against: str | None,
+    diff_base: str | None,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    exclude: tuple[str, ...],
+    force_exclude: bool,
+    stdin_filename: str,
+    device: str | None,
+    no_simulate: bool,
+    jobs: int | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Check training configs before anything is trained with them (files, folders, or `-` for standard input).
+
+    Works out the learning-rate schedule each config will produce and runs the rules that need no log. Nothing a config
+    names is run or imported. Sizes a config leaves open stay open unless they are given.
+
+    Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 no training config found.
+    """
+    from lrdoctor.baseline import apply_baseline, baseline_text
+    from lrdoctor.check import CheckOptions
+    from lrdoctor.check import check as run_check
+    from lrdoctor.cli.audit import _beside, _codes, _progress, _write
+    from lrdoctor.configs import Sizes
+    from lrdoctor.settings import find_settings
+
+    settings = find_settings(Path.cwd())
+    options = CheckOptions(
+        select=_codes(select) or settings.select,
+        ignore=_codes(ignore) or settings.ignore,
+        rules=rule_dirs or tuple(_beside(settings.origin, folder) for folder in settings.rules),
+        rule_options=settings.rule_options,
+        sizes=Sizes(dataset_size, world_size, steps_per_epoch),
+        sizes_by_path=_sizes_by_path(settings),
+        schemas=_schemas(settings),
+        frameworks=settings.frameworks,
+        exclude=(*settings.exclude, *exclude),
+        always_exclude=force_exclude,
+        against=against,
+        only_changed=diff_base,
+        stdin_name=stdin_filename,
+    )
+    present, missing = _present(configs)
+    with _progress(quiet) as progress:
+        result = run_check(present, options, progress)
+    if write_baseline is not None:
+        _write(baseline_text(result), write_baseline)
+        sys.exit(0)
+    result = apply_baseline(result, baseline) if baseline is not None else result
+    out = _Output(format_ or settings.format, output, None if no_report else report, quiet or force_exclude, verbose)
+    _publish(result, options, out)
+    sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing), force_exclude))
+
+
+def _sizes_by_path(settings: Settings) -> tuple[tuple[str, Sizes], ...]:
+    from lrdoctor.configs import Sizes
+    from lrdoctor.errors import SettingsError
+    from lrdoctor.model.count import Count, parse_count
+
+    def count(pattern: str, table: Any, key: str) -> Count | None:
+        try:
+            return parse_count(str(table[key])) if key in table else None
+        except ValueError as error:
+            raise SettingsError(
+                f"`{key}` must be a whole number or a range A..B, not {table[key]!r}.",
+                where=f"{settings.origin}, [tool.lrdoctor.sizes.{pattern!r}]",
+            ) from error
+
+    known = ("dataset-size", "world-size", "steps-per-epoch")
+    for pattern, table in settings.sizes.items():
+        unknown = sorted(set(table) - set(known))
+        if unknown:
+            raise SettingsError(
+                f"Unknown size `{unknown[0]}`.",
+                where=f"{settings.origin}, [tool.lrdoctor.sizes.{pattern!r}]",
+                hint="known sizes: " + ", ".join(known),
+            )
+    return tuple(
+        (pattern, Sizes(*(count(pattern, table, key) for key in known))) for pattern, table in settings.sizes.items()
+    )
+
+
+def _schemas(settings: Settings) -> tuple[SchemaMap, ...]:
+    from lrdoctor.configs.plain import PATHS, SchemaMap
+    from lrdoctor.errors import SettingsError
+
+    for table in settings.schema:
+        unknown = sorted(set(table) - {"match", *PATHS})
+        if unknown or "match" not in table or "lr" not in table:
+            what = f"Unknown name `{unknown[0]}`" if unknown else "A schema needs `match` and `lr`"
+            raise SettingsError(
+                f"{what} in a schema.", where=f"{settings.origin}, [[tool.lrdoctor.schema]]", hint=", ".join(PATHS)
+            )
+    return tuple(
+        SchemaMap(table["match"], {key: path for key, path in table.items() if key != "match"})
+        for table in settings.schema
+    )
+
+
+def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Like the audit's: missing paths are told, and fatal only when alone. `-` is standard input."""
+    from lrdoctor.cli.audit import _present as present
+
+    named = tuple(path for path in paths if path != "-")
+    found, missing = present(named) if named else ([], [])
+    return [*(["-"] if "-" in paths else []), *found], missing
+
+
+def _publish(result: Checked, options: CheckOptions, out: _Output) -> None:
+    """Write the report, then the answer."""
+    from importlib import import_module
+
+    from lrdoctor.check import config_rules
+    from lrdoctor.cli.audit import _write
+    from lrdoctor.engine import pages_of
+
+    if out.format == "text" and out.report is None:  # the one answer that needs no rule pages
+        _print_text(result, out, None)
+        return
+    pages, index = pages_of(config_rules(options)), None
+    if out.report is not None:
+        from lrdoctor.report.checked.html import write_report
+
+        index = write_report(result, out.report, pages=pages)
+    if out.format == "text":
+        _print_text(result, out, index)
+        return
+    _write(import_module(f"lrdoctor.report.checked.{out.format}").render(result, pages), out.file)
+    if index is not None and not out.quiet:
+        click.echo(f"report: {index}", err=True)
+
+
+def _print_text(result: Checked, out: _Output, index: Path | None) -> None:
+    from rich.console import Console
+
+    from lrdoctor.cli.audit import _write
+    from lrdoctor.report.checked.text import render
+
+    if out.file is None:
+        render(result, Console(), report=index, quiet=out.quiet, verbose=out.verbose)
+        return
+    buffer = io.StringIO()
+    render(result, Console(file=buffer, width=120), report=index, quiet=out.quiet, verbose=out.verbose)
+    _write(buffer.getvalue(), out.file)
+
+
+def _exit_status(result: Checked, fail_on: str, missing: bool, for_hook: bool) -> int:
+    from lrdoctor.errors import NothingReadableError
+
+    if not result.configs and not for_hook:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
+        raise NothingReadableError(
+            "No training config was found.",
+            why=reasons or f"{result.passed_over} files were looked at",
+            hint="name a config of a supported framework, or map your own keys with [[tool.lrdoctor.schema]]",
+        )
+    if missing:
+        return 2
+    if fail_on == "never":
+        return 0
+    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
+    return int(any(finding.severity in grave for one in result.configs for finding in one.active))

@@ -1,0 +1,233 @@
+"""DeepSpeed's JSON, alone or beside the config of a trainer that names it.
+
+Read in deepspeed 0.18.9: runtime/lr_schedules.py, runtime/engine.py; integrations/deepspeed.py of transformers 5.23.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from lrdoctor.configs.context import Context
+from lrdoctor.configs.keys import OPEN, Keys
+from lrdoctor.configs.shapes import ahead, ticks, warmed
+from lrdoctor.configs.torch_schedules import known as torch_knows
+from lrdoctor.configs.torch_schedules import torch_schedule
+from lrdoctor.configs.tree import Document
+from lrdoctor.model.count import Count
+from lrdoctor.model.place import Place
+from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR
+
+NAME = "deepspeed"
+DEFAULT_PEAK = 0.001  # lr_schedules.py, warmup_max_lr of WarmupDecayLR
+DEFAULT_WARMUP = 1000.0
+FIRST_TICK = -1.0  # the first two updates run at the least LR: the one set at the start, then that of iteration 0
+_OWN = ("WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest")
+_SIGNS = ("train_micro_batch_size_per_gpu", "train_batch_size", "zero_optimization")
+_MISPLACED = {"max_grad_norm": "gradient_clipping", "clip_grad_norm": "gradient_clipping", "lr": "optimizer.params.lr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """What the `scheduler` block makes of the learning rate."""
+
+    name: Setting[str]
+    family: str
+    lr: Setting[float] | None
+    make: Callable[[float], Schedule] | None
+    unmade: str
+    warmup: WarmupPlan | None
+    horizon: Setting[float] | None
+    ignored: tuple[Ignored, ...] = ()
+
+
+def sniff(document: Document) -> int:
+    root = document.root
+    if not any(root.get(key) is not None for key in _SIGNS) or root.get("train_iters") is not None:
+        return 0
+    return 5 if root.get("optimizer.params.lr") is not None or root.get("scheduler.type") is not None else 0
+
+
+def plan(document: Document, context: Context) -> Plan:
+    keys = Keys(document.root, NAME)
+    optimizer = keys.below("optimizer")
+    lr = optimizer.number("params.lr")
+    found = scheduler_of(keys, lr)
+    ignored = [*found.ignored] if found is not None else []
+    for wrong, right in _MISPLACED.items():
+        given = keys.given(wrong)
+        if given is not None and keys.given(right) is None:
+            ignored.append(Ignored(given, f"DeepSpeed reads {right} and not this", f"write {right}"))
+    return Plan(
+        path=document.path,
+        framework=NAME,
+        place=Place(document.path),
+        optimizer=optimizer.text("type"),
+        scheduler=found.name if found is not None else None,
+        lr=found.lr if found is not None else lr,
+        batch=_batch(keys, context),
+        family=found.family if found is not None else "Unknown",
+        make=found.make if found is not None else None,
+        unmade=found.unmade if found is not None else "there is no scheduler here; the training script may bring one",
+        warmup=found.warmup if found is not None else None,
+        horizon=found.horizon if found is not None else None,
+        facts={"beta2": beta} if (beta := _beta2(optimizer)) is not None else {},
+        ignored=tuple(ignored),
+        misread=tuple(keys.misread),
+        assumptions=(("length", "unknown: the training script decides it"), *context.remarks(dataset=False)),
+    )
+
+
+def _batch(keys: Keys, context: Context) -> Batch:
+    return Batch(
+        keys.number("train_micro_batch_size_per_gpu"),
+        keys.number("gradient_accumulation_steps"),
+        context.world(),
+        keys.number("train_batch_size"),
+    )
+
+
+def _beta2(optimizer: Keys) -> Setting[float] | None:
+    betas = optimizer.numbers("params.betas")
+    return Setting(betas.value[1], betas.origin) if betas is not None and len(betas.value) > 1 else None
+
+
+def scheduler_of(keys: Keys, lr: Setting[float] | None) -> Scheduler | None:
+    """The scheduler block, where there is one. `lr` is the optimizer's."""
+    block = keys.below("scheduler")
+    name = block.text("type")
+    if name is None:
+        return None
+    params = block.below("params")
+    match name.value:
+        case "WarmupLR" | "WarmupDecayLR":
+            return _warmup_lr(name, params, lr)
+        case "WarmupCosineLR":
+            return _warmup_cosine(name, params, lr)
+    if torch_knows(name.value) and lr is not None:
+        arguments = params.root.plain_value()
+        peak = lr.value
+        horizon = params.number("T_max", "total_steps", "total_iters")
+        return Scheduler(
+            name, name.value, lr, lambda total: torch_schedule(name.value, peak, arguments), "", None, horizon
+        )
+    told = f"{name.value} is not computed here" if name.value in _OWN else f"DeepSpeed has no scheduler {name.value}"
+    return Scheduler(name, "Unknown", lr, None, told, None, None)
+
+
+def _is_open(params: Keys, key: str) -> bool:
+    found = params.given(key)
+    return found is not None and found.value in OPEN
+
+
+def _warmup_lr(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
+    """A ramp (log-shaped unless told otherwise), then flat, or straight down to 0 at total_num_steps."""
+    decays = name.value == "WarmupDecayLR"
+    low = params.number_or("warmup_min_lr", 0.0)
+    given = params.number("warmup_max_lr")
+    peak: Setting[float] | None = given
+    if given is None and not _is_open(params, "warmup_max_lr"):
+        peak = params.default("warmup_max_lr", DEFAULT_PEAK) if decays or lr is None else lr
+    steps = params.number("warmup_num_steps")
+    if steps is None and not _is_open(params, "warmup_num_steps"):
+        steps = params.default("warmup_num_steps", DEFAULT_WARMUP)
+    horizon = params.number("total_num_steps")
+    kind = params.text_or("warmup_type", "log").value
+    ignored = _other_peak(lr, peak) if peak is not None else ()
+    if peak is None or steps is None or (decays and horizon is None):
+        return Scheduler(name, "LinearLR" if decays else "Constant", peak, None, "`auto` leaves it open", None, horizon)
+    top, ramp = peak.value, max(2.0, steps.value)
+    main = LinearLR(top, ticks(max(1.0, horizon.value - ramp))) if decays and horizon is not None else Constant(top)
+    shape = "log" if kind == "log" else "linear"
+
+    def make(total: float) -> Schedule:
+        return ahead(warmed(main, ramp, low.value / top, shape), FIRST_TICK)
+
+    return Scheduler(name, main.family, peak, make, "", WarmupPlan(Count.exactly(ramp), steps), horizon, tuple(ignored))
+
+
+def _warmup_cosine(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
+    """Ratios of the optimizer's LR; the cosine runs one tick ahead of the ramp's clock."""
+    steps, horizon = params.number("warmup_num_steps"), params.number("total_num_steps")
+    if lr is None or horizon is None:
+        return Scheduler(name, "CosineAnnealingLR", lr, None, "`auto` leaves it open", None, horizon)
+    ramp = max(2.0, (steps or params.default("warmup_num_steps", DEFAULT_WARMUP)).value)
+    low, floor = params.number_or("warmup_min_ratio", 0.0), params.number_or("cos_min_ratio", 0.0001)
+    shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
+    length = ticks(max(1.0, horizon.value - ramp))
+    main = CosineAnnealingLR(lr.value, length, lr.value * floor.value)
+
+    def make(total: float) -> Schedule:
+        return ahead(warmed(ahead(main, 1.0), ramp, low.value, shape), FIRST_TICK)
+
+    return Scheduler(name, main.family, lr, make, "", WarmupPlan(Count.exactly(ramp), steps), horizon)
+
+
+def _other_peak(lr: Setting[float] | None, peak: Setting[float]) -> tuple[Ignored, ...]:
+    """The optimizer's LR is not used where the scheduler brings its own."""
+    if lr is None or lr.value == peak.value:
+        return ()
+    why = "the scheduler sets the learning rate by its own warmup_max_lr"
+    return (Ignored(lr, why, f"write {lr.value:g} in both places, or the one that is meant", "override", peak),)
+
+
+def companion_plan(
+    plan: Plan, document: Document, context: Context, named: Setting[str] | None, *, own: tuple[str, ...]
+) -> Plan:
+    """`plan` of a Trainer, as the DeepSpeed file it names changes it: a scheduler there wins over the trainer's.
+
+    `own` are the trainer's keys of a scheduler. The plan stays as it is where the file cannot be read.
+    """
+    other = context.companion(document, named.value) if named is not None else None
+    if other is None or not other.root.is_mapping:
+        return plan
+    keys = Keys(other.root, NAME)
+    theirs = keys.below("optimizer").number("params.lr")
+    found = scheduler_of(keys, theirs or plan.lr)
+    reads = (*plan.reads, other.path)
+    ignored = list(plan.ignored)
+    if theirs is not None and plan.lr is not None and plan.lr.explicit and theirs.value != plan.lr.value:
+        why = f"{other.path} sets another learning rate, and Transformers stops where the two differ"
+        ignored.append(Ignored(plan.lr, why, 'write "auto" in the DeepSpeed file', "override", theirs))
+    if found is None:
+        return replace(plan, reads=reads, ignored=tuple(ignored))
+    filled = _filled(found, plan, keys) if found.make is None else None
+    if plan.scheduler is not None and plan.scheduler.key in own and plan.scheduler.explicit:
+        why = f"the scheduler of {other.path} ({found.name.value}) is used"
+        cure = "delete the scheduler block of the DeepSpeed file"
+        ignored.append(Ignored(plan.scheduler, why, cure, "unused", found.name))
+    return replace(
+        plan,
+        scheduler=found.name,
+        family=found.family,
+        lr=found.lr or plan.lr,
+        make=found.make or filled,
+        unmade="" if filled is not None else found.unmade,
+        warmup=found.warmup or plan.warmup,
+        horizon=found.horizon,
+        reads=reads,
+        ignored=(*ignored, *found.ignored),
+    )
+
+
+def _filled(found: Scheduler, plan: Plan, keys: Keys) -> Callable[[float], Schedule] | None:
+    """The schedule of a block whose values are "auto": Transformers fills in its own peak, warmup and length."""
+    lr, warmup = found.lr or plan.lr, plan.warmup
+    if lr is None or found.name.value not in ("WarmupLR", "WarmupDecayLR"):
+        return None
+    params = keys.below("scheduler").below("params")
+    shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
+    decays = found.name.value == "WarmupDecayLR"
+
+    def make(total: float) -> Schedule:
+        steps = 0.0
+        if warmup is not None:
+            steps = math.ceil(total * warmup.fraction) if warmup.fraction is not None else warmup.steps.low
+        ramp = max(2.0, steps)
+        main = LinearLR(lr.value, ticks(max(1.0, total - ramp))) if decays else Constant(lr.value)
+        return ahead(warmed(main, ramp, 0.0, shape), FIRST_TICK)
+
+    return make

@@ -1,0 +1,1 @@
+"""The reports of `lrdoctor check`: one module a format, each with `render(checked, pages)`."""

@@ -1,0 +1,149 @@
+"""Plans equal what timm's and mmengine's own schedulers execute."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+TIMM = [
+    {"sched": "cosine", "epochs": 30, "warmup_epochs": 5, "min_lr": 1e-4, "cooldown_epochs": 3},
+    {"sched": "cosine", "epochs": 30, "warmup_epochs": 5, "min_lr": 0.0, "warmup_prefix": True},
+    {"sched": "cosine", "epochs": 30, "warmup_epochs": 0, "min_lr": 1e-4, "k_decay": 0.7},
+    {"sched": "step", "epochs": 40, "warmup_epochs": 3, "decay_epochs": 10, "decay_rate": 0.5},
+    {"sched": "multistep", "epochs": 40, "warmup_epochs": 3, "decay_milestones": [10, 20, 30], "decay_rate": 0.5},
+    {"sched": "poly", "epochs": 40, "warmup_epochs": 3, "decay_rate": 0.9, "min_lr": 1e-4},
+]
+
+
+@pytest.fixture
+def timm_scheduler(monkeypatch):
+    """timm.scheduler, without the models that `import timm` brings and their need of torchvision."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.submodule_search_locations is None:
+        pytest.skip("timm is not installed")
+    bare = ModuleType("timm")
+    bare.__path__ = list(spec.submodule_search_locations)
+    monkeypatch.setitem(sys.modules, "timm", bare)
+    return importlib.import_module("timm.scheduler")
+
+
+@pytest.mark.parametrize("arguments", TIMM, ids=lambda given: given["sched"])
+def test_a_timm_plan_is_what_timm_executes(plan_of, timm_scheduler, arguments):
+    given = {"cooldown_epochs": 0, "warmup_lr": 1e-5, **arguments}
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    own = {"num_epochs": given["epochs"], **{key: value for key, value in given.items() if key != "epochs"}}
+    scheduler, epochs = timm_scheduler.create_scheduler_v2(optimizer, **own)
+    executed = []
+    for epoch in range(epochs):
+        executed.append(optimizer.param_groups[0]["lr"])
+        scheduler.step(epoch + 1)
+    spelled = {("lr_k_decay" if key == "k_decay" else key): value for key, value in given.items()}
+    text = "opt: sgd\nlr: 0.1\n" + "\n".join(f"{key}: {str(value).lower()}" for key, value in spelled.items())
+    plan = plan_of(text, "args.yaml")
+    assert (plan.framework, plan.total.value) == ("timm", epochs)
+    assert np.abs(plan.schedule.lr_at(np.arange(epochs)) - executed).max() <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "lr"), [("sgd", 0.1 * 512 / 256), ("adamw", 0.1 * (512 / 256) ** 0.5), ("lamb", 0.1 * 2**0.5)]
+)
+def test_timm_scales_its_base_learning_rate_with_the_batch(plan_of, optimizer, lr):
+    text = f"opt: {optimizer}\nlr_base: 0.1\nsched: cosine\nwarmup_lr: 1.0e-5\nbatch_size: 128\nepochs: 10"
+    assert plan_of(text, "args.yaml", world_size=4).lr.value == pytest.approx(lr)
+    assert plan_of(text, "args.yaml").lr is None  # the number of processes is not known
+
+
+MM = [
+    [
+        {"type": "LinearLR", "start_factor": 0.001, "by_epoch": False, "begin": 0, "end": 50},
+        {"type": "MultiStepLR", "begin": 0, "end": 12, "by_epoch": True, "milestones": [8, 11], "gamma": 0.1},
+    ],
+    [
+        {"type": "LinearLR", "start_factor": 0.1, "begin": 0, "end": 3, "convert_to_iter_based": True},
+        {"type": "CosineAnnealingLR", "begin": 3, "end": 12, "T_max": 9, "convert_to_iter_based": True},
+    ],
+    [
+        {"type": "LinearLR", "start_factor": 0.1, "begin": 0, "end": 3},
+        {"type": "CosineAnnealingLR", "begin": 3, "end": 12, "T_max": 9, "eta_min": 1e-4},
+    ],
+    [{"type": "PolyLR", "power": 0.9, "eta_min": 1e-4, "begin": 0, "end": 12}],
+    [
+        {"type": "ConstantLR", "factor": 0.3, "begin": 0, "end": 3},
+        {"type": "StepLR", "step_size": 4, "gamma": 0.5, "begin": 0, "end": 12},
+    ],
+    [{"type": "MultiStepLR", "begin": 0, "end": 8, "milestones": [5, 10], "gamma": 0.1}],
+    [{"type": "CosineAnnealingLR", "begin": 0, "end": 12, "T_max": 24}],
+    [{"type": "ExponentialLR", "gamma": 0.9, "begin": 2, "end": 12}],
+]
+EPOCHS, UPDATES, MM_LR = 12, 20, 0.02
+
+
+def executed_by_mmengine(configs):
+    schedulers = pytest.importorskip("mmengine.optim.scheduler")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=MM_LR)
+    built = []
+    for config in map(dict, configs):
+        converted, make = config.pop("convert_to_iter_based", False), getattr(schedulers, config.pop("type"))
+        by_epoch = config.setdefault("by_epoch", True)
+        config.setdefault("end", EPOCHS if by_epoch else EPOCHS * UPDATES)
+        build = make.build_iter_from_epoch if converted else make
+        built.append(build(optimizer, **config, **({"epoch_length": UPDATES} if converted else {})))
+    executed = []
+    for _ in range(EPOCHS):
+        for _ in range(UPDATES):
+            executed.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            for scheduler in built:
+                if not scheduler.by_epoch:
+                    scheduler.step()
+        for scheduler in built:
+            if scheduler.by_epoch:
+                scheduler.step()
+    return np.array(executed)
+
+
+@pytest.mark.parametrize("configs", MM, ids=lambda given: "+".join(one["type"] for one in given))
+def test_an_mmengine_plan_is_what_mmengine_executes(plan_of, configs):
+    text = (
+        f"optim_wrapper = dict(optimizer=dict(type='SGD', lr={MM_LR}))\n"
+        f"param_scheduler = {configs!r}\n"
+        f"train_cfg = dict(type='EpochBasedTrainLoop', max_epochs={EPOCHS})\n"
+    )
+    plan = plan_of(text, "config.py", steps_per_epoch=UPDATES)
+    steps = np.arange(EPOCHS * UPDATES) / UPDATES
+    assert np.abs(plan.schedule.lr_at(steps) - executed_by_mmengine(configs)).max() <= 1e-12
+
+
+BASE = {
+    "_base_/schedule.py": """
+        max_epochs = 36
+        train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
+        param_scheduler = [
+            dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
+            dict(type='MultiStepLR', begin=0, end=24, by_epoch=True, milestones=[28, 34], gamma=0.1)]
+        optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.02, momentum=0.9))
+    """,
+    "_base_/model.py": "model = dict(type='MaskRCNN')",
+}
+
+
+def test_an_mmengine_config_is_completed_by_its_bases_and_may_replace_parts(plan_of):
+    own = "_base_ = ['./_base_/model.py', './_base_/schedule.py']\noptim_wrapper = dict(optimizer=dict(lr=0.01))"
+    plan = plan_of(own, "config.py", beside=BASE)
+    assert (plan.lr.value, plan.total.value, plan.fact("model")) == (0.01, 36.0, "MaskRCNN")
+    assert plan.lr.place.path == "config.py"
+    (dead,) = plan.ignored  # both milestones lie behind the scheduler's end, as in a config of mmdetection 3.3
+    assert dead.setting.key == "param_scheduler[1].milestones"
+    assert dead.setting.place.path == "_base_/schedule.py"
+
+
+def test_delete_drops_what_was_inherited(plan_of):
+    own = "_base_ = './_base_/schedule.py'\noptim_wrapper = dict(_delete_=True, optimizer=dict(type='AdamW', lr=1e-4))"
+    plan = plan_of(own, "config.py", beside=BASE)
+    assert (plan.optimizer.value, plan.lr.value) == ("AdamW", 1e-4)
