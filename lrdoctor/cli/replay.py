@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from lrdoctor.model.diagnosis import Diagnosis
+    from lrdoctor.model.diagnosis import Counterfactual, Diagnosis
     from lrdoctor.model.schedule import Schedule
     from lrdoctor.simulate.pair import Outcome
 
@@ -49,11 +49,13 @@ def command(
     returns a lrdoctor.simulate.setting.Setting. `gpt` and `digits` are bundled: a GPT of 120,000 parameters on Python's
     help texts and a small CNN, which take the run's schedule relative to its peak.
 
-    Seeds are added until the difference is decided. Exit status: 0 trained, 2 usage error, 3 nothing readable.
+    The report below the output folder shows predicted against replayed. Seeds are added until the difference is
+    decided. Exit status: 0 trained, 2 usage error, 3 nothing readable.
     """
     from lrdoctor.cli.audit import _progress
     from lrdoctor.report.files import write_text
     from lrdoctor.simulate.device import import_torch
+    from lrdoctor.simulate.estimate import estimate
     from lrdoctor.simulate.pair import compressed, train_pairs
     from lrdoctor.simulate.setting import load_factory
 
@@ -67,7 +69,9 @@ def command(
         outcome = train_pairs(
             built, lrs, seeds=seeds, first=first_step, checkpoint=checkpoint, folder=out, progress=progress
         )
-    answer = _answer(diagnosis, schedule, outcome)
+    predicted = estimate(diagnosis.run, diagnosis.trajectory, diagnosis.identification, schedule, device="cpu")
+    answer = _answer(diagnosis.run.path, schedule, outcome, predicted)
+    _report(diagnosis, predicted, _replayed(answer), out / "report")
     text = json.dumps(answer, sort_keys=True, indent=2, allow_nan=False) + "\n"
     write_text(out / "replay.json", text)
     click.echo(text if format_ == "json" else _text(answer, out), nl=False)
@@ -110,15 +114,29 @@ def _lrs(diagnosis: Diagnosis, schedule: Schedule, factory: str) -> tuple[Any, A
     return executed / scale, fixed / scale
 
 
-def _answer(diagnosis: Diagnosis, schedule: Schedule, outcome: Outcome) -> dict[str, Any]:
-    from lrdoctor.report.json import counterfactual_fields, schedule_fields
-    from lrdoctor.simulate.estimate import estimate
+def _report(diagnosis: Diagnosis, predicted: Counterfactual, replayed: str, folder: Path) -> None:
+    """The audit's page of the run, with what was predicted and, beside it, how the replay came out."""
+    from dataclasses import replace
 
-    predicted = estimate(diagnosis.run, diagnosis.trajectory, diagnosis.identification, schedule, device="cpu")
+    from lrdoctor import __version__
+    from lrdoctor.audit import Options, rules_of
+    from lrdoctor.engine import pages_of
+    from lrdoctor.model.diagnosis import Audit
+    from lrdoctor.report.html import write_report
+
+    told = replace(predicted, notes=(*predicted.notes, f"replayed: {replayed}"))
+    left_out = tuple(text for text in diagnosis.left_out if not text.startswith("re-simulation"))
+    audited = replace(diagnosis, counterfactual=told, left_out=left_out)
+    write_report(Audit((audited,), (), __version__), folder, pages=pages_of(rules_of(Options())))
+
+
+def _answer(path: str, schedule: Schedule, outcome: Outcome, predicted: Counterfactual) -> dict[str, Any]:
+    from lrdoctor.report.json import counterfactual_fields, schedule_fields
+
     finite = math.isfinite(outcome.gain)
     return {
         "format_version": 1,
-        "path": diagnosis.run.path,
+        "path": path,
         "schedule": schedule_fields(schedule),
         "updates": outcome.updates,
         "pairs": [
@@ -144,16 +162,22 @@ def _text(answer: dict[str, Any], out: Path) -> str:
             for name in ("executed", "fixed")
         )
         lines.append(f"  seed {pair['seed']}: {ends}")
-    interval = answer["gain_95"]
-    gain = f" by {answer['gain']:.4f}" if answer["gain"] is not None else ""
-    told = f" (95 % interval {interval[0]:+.4f} to {interval[1]:+.4f})" if interval else ""
-    words = {"lower": "the fix ends lower", "higher": "the fix ends higher", "undecided": "undecided: the gain is"}
-    lines.append(f"  replayed: {words[answer['direction']]}{gain}{told}")
+    lines.append(f"  replayed: {_replayed(answer)}")
     predicted = answer["predicted"]
     if predicted["gain"] is None:
         lines.append(f"  predicted: {predicted['status']}: {predicted['reason']}")
     else:
         low, high = predicted["gain_90"]
         lines.append(f"  predicted for the run: a gain of {predicted['gain']:.3f} ({low:+.3f} to {high:+.3f})")
-    lines.append(f"  logged below {out}, e.g. `lrdoctor audit {out}`")
+    lines.append(f"  logged below {out}; report: {out / 'report' / 'index.html'}")
     return "\n".join(lines) + "\n"
+
+
+def _replayed(answer: dict[str, Any]) -> str:
+    """How the replay came out, with the interval where there is one."""
+    words = {"lower": "the fix ends lower", "higher": "the fix ends higher", "undecided": "nothing is decided"}
+    text, gain, interval = words[answer["direction"]], answer["gain"], answer["gain_95"]
+    if interval is None:
+        return text
+    size = f" by {abs(gain):.4f}" if answer["direction"] != "undecided" else f", the gain being {gain:+.4f}"
+    return f"{text}{size} (95 % interval of the gain {interval[0]:+.4f} to {interval[1]:+.4f})"

@@ -37,6 +37,10 @@ PEAK_MARGIN, DOUBTFUL_PEAK_MARGIN = 1.5, 3.0
 LOSS_MARGIN = (0.6, 0.8)
 """Nats that a final loss may lie below and above the library's: room for other tokenizers and lengths."""
 
+SPAN = (3_000, 216_000)
+"""Updates of a run a number is given for: the library's have 3,000 to 72,000, and the law was seen to hold three times
+longer than it was fitted to (24,000 to 72,000)."""
+
 MIN_PART = 0.5
 """Part of the updates that must lie before a divergence: the rest is extrapolated."""
 
@@ -186,8 +190,18 @@ def doubts(
         refuse_peak(executed_peak, library, "the run's", PEAK_MARGIN),
         refuse_remedy(remedy, lr, executed_peak, library, MAX_PEAK_RATIO, PEAK_MARGIN),
         refuse_fit(residual_rms, MAX_RESIDUAL),
+        _refuse_span(len(lr)),
     )
     return tuple(doubt for doubt in found if doubt)
+
+
+def _refuse_span(steps: int) -> str | None:
+    if SPAN[0] <= steps <= SPAN[1]:
+        return None
+    return (
+        f"the run has {steps:,} updates, and the loss law is tested on runs of {SPAN[0]:,} to {SPAN[1]:,}; to see what "
+        f"the fix gains, {SETTLE}"
+    )
 
 
 def refuse_losses(losses: RunLosses | None, steps: int, first: float, library: Library) -> str | None:

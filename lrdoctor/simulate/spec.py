@@ -181,7 +181,7 @@ def _linear(lr: float, ticks: int, options: Mapping[str, Any]) -> Schedule:
 def _wsd(lr: float, ticks: int, options: Mapping[str, Any]) -> Schedule:
     """Constant, then a decay over the last `decay` (a part of the run if below 1, else updates) down to `end` x lr."""
     decay, end, shape = float(options["decay"]), float(options["end"]), options["shape"]
-    length = round(decay * ticks) if decay <= 1.0 else round(decay)
+    length = max(round(decay * ticks), 1) if 0.0 < decay <= 1.0 else round(decay)
     if not 0 < length <= ticks:
         raise ValueError(f"the decay takes {length} of {ticks} updates")
     if shape == "linear":

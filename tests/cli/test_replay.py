@@ -66,6 +66,9 @@ def test_the_fix_of_the_audit_is_replayed_with_the_users_own_model(per_epoch, tm
     assert answer["predicted"]["status"] == "refused"
     assert json.loads((tmp_path / "out" / "replay.json").read_text(encoding="utf-8")) == answer
     assert list((tmp_path / "out" / "seed0" / "fixed").glob("events*"))
+    text = "".join(page.read_text(encoding="utf-8") for page in (tmp_path / "out" / "report").rglob("*.html"))
+    assert "the run has 400 updates" in text
+    assert "replayed: the fix ends lower by" in text
 
 
 def test_a_bundled_model_is_replayed_in_words(per_epoch, tmp_path, capsys):

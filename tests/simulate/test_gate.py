@@ -143,6 +143,13 @@ def test_a_doubt_about_an_unclear_direction_is_a_refusal(case):
     assert "the run's peak lr 0.00014 is outside" in _reason(low, Warmup(Constant(1.3e-4), 300, 0.01))
 
 
+def test_a_run_shorter_than_any_of_the_library_gets_a_direction_at_most(case):
+    one = case(steps=2_500, log_every=20)
+    result = estimate(one.run, one.trajectory, one.identification, Constant(1e-3), device="cpu")
+    assert result.estimated_final_loss is None
+    assert "updates, and the loss law is tested on runs of 3,000" in result.reason
+
+
 def test_a_fix_without_a_learning_rate(healthy):
     assert "no positive learning rate" in _reason(healthy, Constant(0.0))
 

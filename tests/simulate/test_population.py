@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.simulate.library import load_library
-from lrdoctor.simulate.population import EXPECTED_SCATTER, Measured, learn, without_prior
+from lrdoctor.simulate.population import BELIEF, EXPECTED_SCATTER, Measured, learn, without_prior
 from lrdoctor.simulate.prior import FORMS, features, vague
 
 LEVEL = np.array([0.5, -1.6, 3.5, 0.7, 0.55])
@@ -63,4 +63,4 @@ def test_few_models_leave_a_prior_wider_than_their_own_scatter():
     library = load_library()
     found = library.population()
     assert (np.diag(found.prior(1e-3).covariance) > np.diag(found.scatter)).all()
-    assert found.freedom == pytest.approx(len({entry.model for entry in library.entries}) + 1)
+    assert found.freedom == pytest.approx(len({entry.model for entry in library.entries}) - 2 + BELIEF)
