@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench fixtures docs accuracy-sim clean
+.PHONY: help check lint types layers test bench fuzz fixtures docs accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: ## The whole test suite
 
 bench: ## Ratios against the peers, measured in one run
 	$(PYTHON) bench/readers.py
+
+FUZZ_SECONDS ?= 20
+fuzz: ## Fuzz every reader, FUZZ_SECONDS for each way; what fails becomes a test (needs the extra `fuzz`)
+	$(PYTHON) fuzz/readers.py --seconds $(FUZZ_SECONDS)
 
 fixtures: ## Rebuild fixtures/runs by driving the real frameworks
 	$(PYTHON) fixtures/make.py
