@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -53,20 +54,22 @@ def _parsed(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | No
     import pandas as pd
 
     try:
-        table = pd.read_csv(
-            io.BytesIO(block),
-            sep=delimiter,
-            header=None,
-            names=range(columns),
-            dtype=np.float64,
-            float_precision=_exact(pd.__version__),
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=False,
-            index_col=False,
-            low_memory=False,
-            engine="c",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # lines with too many cells are refused by their delimiters
+            table = pd.read_csv(
+                io.BytesIO(block),
+                sep=delimiter,
+                header=None,
+                names=range(columns),
+                dtype=np.float64,
+                float_precision=_exact(pd.__version__),
+                keep_default_na=False,
+                na_values=[""],
+                skip_blank_lines=False,
+                index_col=False,
+                low_memory=False,
+                engine="c",
+            )
     except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
         return None
     return [table[column].to_numpy() for column in range(columns)]
