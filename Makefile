@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench bench-sim fixtures docs library accuracy accuracy-sim clean
+.PHONY: help check lint types layers test bench bench-sim fuzz fixtures docs library accuracy accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ bench: ## Ratios against the peers, measured in one run
 
 bench-sim: ## Mode updates a second: pure Python, numpy, torch, compiled, and the device at hand
 	$(PYTHON) scripts/bench_sim.py
+
+FUZZ_SECONDS ?= 20
+fuzz: ## Fuzz every reader, FUZZ_SECONDS for each way; what fails becomes a test (needs the extra `fuzz`)
+	$(PYTHON) fuzz/readers.py --seconds $(FUZZ_SECONDS)
 
 fixtures: ## Rebuild fixtures/runs by driving the real frameworks
 	$(PYTHON) fixtures/make.py

@@ -29,7 +29,7 @@ class Limits:
     settings_bytes: int = 4 << 20  # of a file with settings
     nesting: int = 100  # of YAML
     record_bytes: int = 64 << 20  # of a W&B log
-    pickle_instructions: int = 5_000_000  # 100,000 parameter tensors need fewer; about 5 s
+    pickle_instructions: int = 2_000_000  # 100,000 parameter tensors need fewer; about 2 s
     pickle_bytes: int = 256 << 20  # of a pickle, unpacked where it is compressed; real ones have up to some megabytes
     members: int = 2_000_000  # of a zip archive
     header_bytes: int = 100 << 20  # of a safetensors file; the format's own limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -10,18 +11,19 @@ import numpy as np
 from lrdoctor.model.arrays import FloatArray
 
 
-def numbers(block: bytes, lines: int, columns: int, delimiter: str) -> list[FloatArray] | None:
-    """The cells of so many whole lines, (lines,) a column, NaN where one is empty; None where they are not regular.
+def numbers(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | None:
+    """The cells of whole lines, (lines,) a column, NaN where one is empty; None where they are not regular.
 
     Refused are quotes, comments, words (NaN as a word too, which says something else than an empty cell), lines with
     more or fewer cells than the header, and lines without any number: all that needs to be looked at line by line.
     """
-    if columns < 2 or count(block, delimiter) != (columns - 1) * lines or not _plain(block, lines):
+    if columns < 2 or b'"' in block or b"\0" in block:
         return None
     found = _parsed(block, columns, delimiter)
-    if found is None or len(found[0]) != lines or _any_row_is_empty(found):
+    if found is None or _any_row_is_empty(found):
         return None
-    return found
+    lines = len(found[0])  # too few cells in one have become NaN: the delimiters tell
+    return found if count(block, delimiter) == (columns - 1) * lines and _ends_are_alike(block, lines) else None
 
 
 def _any_row_is_empty(columns: list[FloatArray]) -> bool:
@@ -38,9 +40,8 @@ def count(block: bytes, character: str) -> int:
     return int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(character)))
 
 
-def _plain(block: bytes, lines: int) -> bool:
-    if b'"' in block or b"\0" in block:
-        return False
+def _ends_are_alike(block: bytes, lines: int) -> bool:
+    """Only line feeds, or a carriage return before each: a lone one ends a line for pandas, and not for this reader."""
     return b"\r" not in block or count(block, "\r") == block.count(b"\r\n") == lines
 
 
@@ -53,20 +54,22 @@ def _parsed(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | No
     import pandas as pd
 
     try:
-        table = pd.read_csv(
-            io.BytesIO(block),
-            sep=delimiter,
-            header=None,
-            names=range(columns),
-            dtype=np.float64,
-            float_precision=_exact(pd.__version__),
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=False,
-            index_col=False,
-            low_memory=False,
-            engine="c",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # lines with too many cells are refused by their delimiters
+            table = pd.read_csv(
+                io.BytesIO(block),
+                sep=delimiter,
+                header=None,
+                names=range(columns),
+                dtype=np.float64,
+                float_precision=_exact(pd.__version__),
+                keep_default_na=False,
+                na_values=[""],
+                skip_blank_lines=False,
+                index_col=False,
+                low_memory=False,
+                engine="c",
+            )
     except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
         return None
     return [table[column].to_numpy() for column in range(columns)]

@@ -172,18 +172,17 @@ class _Table:
 
     def _block(self, block: bytes, number: int) -> int:
         """Take whole lines; how many there are."""
-        lines = count(block, "\n")
-        found = block_of_numbers(block, lines, len(self.columns), self.delimiter)
+        found = block_of_numbers(block, len(self.columns), self.delimiter)
         if found is None:
             self._lines(io.BytesIO(block), number)
-            return lines
+            return count(block, "\n")
         for column, values in zip(self.columns, found, strict=True):
             column.numbers += int(np.count_nonzero(~np.isnan(values)))
         named = {column.name: values for column, values in zip(self.columns, found, strict=True) if column.name}
         self.rows.add_table(named, number + 1, self.session)
         last_line = block[block.rfind(b"\n", 0, -1) + 1 :].decode("utf-8", "replace")
         self.last_cell = last_line.rstrip("\r\n").rpartition(self.delimiter)[2].strip()
-        return lines
+        return len(found[0])
 
     def _lines(self, stream: BinaryIO, number: int) -> None:
         """What is left of the stream, line by line."""

@@ -196,12 +196,12 @@ def pickle_deep_tuple_as_a_key(folder: Path) -> Path:
 
 @case("instructions|malformed|ends inside")
 def pickle_of_marks(folder: Path) -> Path:
-    return _bare(folder, b"\x80\x02" + b"(" * 6_000_000 + b".")
+    return _bare(folder, b"\x80\x02" + b"(" * 3_000_000 + b".")
 
 
 @case("limit pickle_instructions")
 def pickle_of_objects_without_end(folder: Path) -> Path:
-    return _bare(folder, b"\x80\x02cposix\nsystem\nq\x000(" + b"h\x00)R" * 2_500_000 + b"l.")
+    return _bare(folder, b"\x80\x02cposix\nsystem\nq\x000(" + b"h\x00)R" * 1_000_000 + b"l.")
 
 
 @case("over and over")
