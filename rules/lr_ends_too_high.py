@@ -55,8 +55,8 @@ from lrdoctor import (
 )
 
 DECAYS = (CosineAnnealingLR, LinearLR, PolynomialLR, ExponentialLR, StepLR, MultiStepLR)
-ROUNDING = 1e-3
-"""A floor of a tenth is one, whatever rounding adds to it."""
+ROUNDING = 0.05
+"""A floor of a tenth is one, whatever the last logged step lacks of it (chosen by us)."""
 MIN_STEPS = 100
 """Shorter runs are trials (chosen by us)."""
 AVERAGING = ("SWALR", "ReduceLROnPlateau", "CyclicLR")

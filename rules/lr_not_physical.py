@@ -67,6 +67,8 @@ NAN = float("nan")
 BELOW = LinearLR(0.1, total_iters=400, end_factor=-0.25)
 TOGGLING = Unknown(tuple(range(100)), tuple(1e-4 if step % 2 else 1e-5 for step in range(100)))
 RISING = CosineAnnealingLR(1e-5, T_max=400, eta_min=1e-4)
+
+
 def _config(lr: str, floor: str = "min_lr_rate: 0.1") -> synth.ConfigSpec:
     return synth.config(f"""
         learning_rate: {lr}
@@ -75,6 +77,8 @@ def _config(lr: str, floor: str = "min_lr_rate: 0.1") -> synth.ConfigSpec:
         lr_scheduler_type: cosine_with_min_lr
         lr_scheduler_kwargs: {{{floor}}}
     """)
+
+
 CASES = (
     Case("a line that goes on below zero", synth.run(BELOW, steps=400), fires=True),
     Case("NaN from the middle on",

@@ -238,9 +238,7 @@ def _code(schedule: Schedule) -> str:
 
 
 @rule("LR501")
-def no_warmup_configured(
-    config: Plan, *, from_scratch_lr: float = 1e-4, unknown_lr: float = 5e-4
-) -> Iterator[Finding]:
+def no_warmup_configured(config: Plan, *, from_scratch_lr: float = 1e-4, unknown_lr: float = 5e-4) -> Iterator[Finding]:
     lr, total = config.lr, config.total
     warms = config.warmup is not None and config.warmup.steps.high > 0
     if lr is None or warms or config.make is None or config.family == "OneCycleLR" or total.high < MIN_STEPS:

@@ -83,6 +83,8 @@ def _run(state: SchedulerState, cuts: tuple[float, ...] = (), factor: float = 0.
 
 
 CURED = _run(_state())
+
+
 def _config(patience: int, epochs: int = 10, stop: int | None = None) -> synth.ConfigSpec:
     callback = f"[{{class_path: EarlyStopping, init_args: {{patience: {stop}}}}}]" if stop is not None else "[]"
     return synth.config(f"""
@@ -92,6 +94,8 @@ def _config(patience: int, epochs: int = 10, stop: int | None = None) -> synth.C
           init_args: {{patience: {patience}, monitor: val/loss}}
         trainer: {{max_epochs: {epochs}, callbacks: {callback}}}
     """)
+
+
 CASES = (
     Case("a floor above the learning rate", _run(_state(min_lr=0.2)), fires=True, cured=CURED),
     Case("a floor at the learning rate, which never changed", _run(_state(min_lr=0.1)), fires=True, cured=CURED),

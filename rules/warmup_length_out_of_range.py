@@ -104,6 +104,8 @@ def _config(scheduler: str, warmup: str, steps: int = 1000) -> synth.ConfigSpec:
         {warmup}
     """
     return synth.config(text, versions={"transformers": "4.57"})
+
+
 CASES = (
     Case("2000 updates of warmup in a run of 1000",
          synth.run(LinearLR(1e-3, total_iters=2000, start_factor=0.01, end_factor=1.0), steps=1000), fires=True),

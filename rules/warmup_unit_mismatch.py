@@ -77,6 +77,8 @@ N = 50
 COSINE = CosineAnnealingLR(0.1, T_max=600)
 FIVE = {"warmup_epochs": 5}
 RAMP = Warmup(Constant(0.1), 500, 0.01)
+
+
 def _axolotl(warmup: str) -> synth.ConfigSpec:
     return synth.config(f"""
         base_model: some/model
@@ -96,6 +98,8 @@ def _trainer(warmup: str, version: str) -> synth.ConfigSpec:
         {warmup}
     """
     return synth.config(text, versions={"transformers": version})
+
+
 CASES = (
     Case("5 updates, where 5 epochs were asked for",
          synth.run(Warmup(COSINE, 5, 0.1), steps=600, steps_per_epoch=N, declared=FIVE), fires=True),
