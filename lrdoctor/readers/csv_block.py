@@ -11,13 +11,16 @@ import numpy as np
 from lrdoctor.model.arrays import FloatArray
 
 
+_TRUTHS = (b"t", b"T", b"l", b"L")  # of true and false, which pandas takes for numbers; no number has one of them
+
+
 def numbers(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | None:
     """The cells of whole lines, (lines,) a column, NaN where one is empty; None where they are not regular.
 
     Refused are quotes, comments, words (NaN as a word too, which says something else than an empty cell), lines with
     more or fewer cells than the header, and lines without any number: all that needs to be looked at line by line.
     """
-    if columns < 2 or b'"' in block or b"\0" in block:
+    if columns < 2 or b'"' in block or b"\0" in block or any(letter in block for letter in _TRUTHS):
         return None
     found = _parsed(block, columns, delimiter)
     if found is None or _any_row_is_empty(found):
