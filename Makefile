@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench fixtures docs accuracy accuracy-sim clean
+.PHONY: help check lint types layers test bench bench-sim fixtures docs library accuracy accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## The whole test suite
 bench: ## Ratios against the peers, measured in one run
 	$(PYTHON) bench/readers.py
 
+bench-sim: ## Mode updates a second: pure Python, numpy, torch, compiled, and the device at hand
+	$(PYTHON) scripts/bench_sim.py
+
 fixtures: ## Rebuild fixtures/runs by driving the real frameworks
 	$(PYTHON) fixtures/make.py
 
@@ -33,6 +36,9 @@ docs: ## Rebuild the pages made from the code: rules and command line
 
 accuracy: ## How often schedules and faults are named, and healthy runs blamed (half an hour on two cores)
 	$(PYTHON) bench/accuracy/run.py --write docs/accuracy.md
+
+library: ## Refit the library of loss laws from the public curves (LRDOCTOR_CURVES, default ../shared/data/curves)
+	$(PYTHON) scripts/fit_library.py
 
 accuracy-sim: ## How far the loss estimate is off on models it has not seen (needs the public curves)
 	$(PYTHON) scripts/accuracy_sim.py

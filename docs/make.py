@@ -1,4 +1,4 @@
-"""Rebuild what is a view of the code: docs/rules.md, docs/cli.md and the README's table of rules.
+"""Rebuild what is a view of the code: docs/rules.md with its figures, docs/cli.md and the README's table of rules.
 
 python docs/make.py          write them
 python docs/make.py --check  exit 1 where one is out of date (the tests do)
@@ -13,8 +13,12 @@ from pathlib import Path
 import click
 
 from lrdoctor.cli.main import cli
-from lrdoctor.engine import load_rules
+from lrdoctor.engine import Rule, load_rules
+from lrdoctor.engine.rule import Case
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.report.figure import figure
 from lrdoctor.resources import rules_dir
+from lrdoctor.testing import run_case
 
 ROOT = Path(__file__).parents[1]
 _TABLE = re.compile(r"(?<=<!-- rules: made by `make docs` -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
@@ -23,11 +27,40 @@ _TABLE = re.compile(r"(?<=<!-- rules: made by `make docs` -->\n).*?(?=<!-- end o
 def rules_page() -> str:
     """Every built-in rule's page, one after the other."""
     head = ["# The rules\n", "Made from the rule files by `make docs`; `lrdoctor explain CODE` shows the same text.\n"]
-    pages = [
-        f"## {rule.code} {rule.name} ({rule.severity})\n\n{rule.page.markdown_at(3).strip()}\n"
-        for rule in load_rules((rules_dir(),))
-    ]
-    return "\n".join([*head, *pages])
+    return "\n".join([*head, *map(_rule_page, load_rules((rules_dir(),)))])
+
+
+def _rule_page(rule: Rule) -> str:
+    """The page, with the figure of the first firing case below its title."""
+    title, _, rest = rule.page.markdown_at(3).strip().partition("\n\n")
+    case = _first_firing(rule)
+    picture = f"![{case.title}](figures/{rule.code}.svg)\n\n" if case is not None else ""
+    return f"## {rule.code} {rule.name} ({rule.severity})\n\n{title}\n\n{picture}{rest}\n"
+
+
+def _first_firing(rule: Rule) -> Case | None:
+    return next((case for case in rule.cases if case.fires), None)
+
+
+def figures() -> dict[str, str]:
+    """A figure a rule: what its first firing case executed, and what its remedy would."""
+    found = {}
+    for rule in load_rules((rules_dir(),)):
+        case = _first_firing(rule)
+        if case is not None:
+            spec, fixed = case.spec, _remedy(rule, case)
+            picture = figure(spec.schedule, fixed, spec.steps, case.title, logged=spec.log_lr)
+            found[f"docs/figures/{rule.code}.svg"] = picture
+    return found
+
+
+def _remedy(rule: Rule, case: Case) -> Schedule | None:
+    """The schedule of the remedy; where the remedy is none, that of the cured run."""
+    remedies = [found.remedy for found in run_case(rule, case) if found.remedy is not None]
+    schedule = next((remedy.schedule for remedy in remedies if remedy.schedule is not None), None)
+    if schedule is None and case.cured is not None:
+        return case.cured.schedule
+    return schedule
 
 
 def cli_page() -> str:
@@ -58,11 +91,12 @@ PAGES = {"docs/rules.md": rules_page, "docs/cli.md": cli_page, "README.md": read
 
 def main() -> int:
     stale = []
-    for name, build in PAGES.items():
-        text, path = build(), ROOT / name
+    for name, text in {**{name: build() for name, build in PAGES.items()}, **figures()}.items():
+        path = ROOT / name
         if "--check" in sys.argv[1:]:
             stale += [name] if not path.is_file() or path.read_text(encoding="utf-8") != text else []
         else:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
     for name in stale:
         print(f"{name} is out of date: run `make docs`", file=sys.stderr)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import as_measured as as_measured
     from lrdoctor.engine.jumps import jump_window as jump_window
     from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
     from lrdoctor.engine.jumps import loss_jump as loss_jump
@@ -41,7 +42,6 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.optimizers import adam_warmup as adam_warmup
     from lrdoctor.engine.optimizers import optimizer_kind as optimizer_kind
     from lrdoctor.engine.optimizers import optimizer_of as optimizer_of
-    from lrdoctor.engine.remedies import scaled as scaled
     from lrdoctor.engine.remedies import stretched as stretched
     from lrdoctor.engine.remedies import with_horizon as with_horizon
     from lrdoctor.engine.rule import Case as Case
@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.run import Hint as Hint
     from lrdoctor.model.run import OptimizerState as OptimizerState
     from lrdoctor.model.run import Run as Run
+    from lrdoctor.model.run import Scalar as Scalar
     from lrdoctor.model.run import ScalerState as ScalerState
     from lrdoctor.model.run import SchedulerState as SchedulerState
     from lrdoctor.model.schedule import Schedule as Schedule
@@ -79,6 +80,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import LinearLR as LinearLR
     from lrdoctor.schedules import MultiStepLR as MultiStepLR
     from lrdoctor.schedules import OneCycleLR as OneCycleLR
+    from lrdoctor.schedules import Overlaid as Overlaid
     from lrdoctor.schedules import PolynomialLR as PolynomialLR
     from lrdoctor.schedules import RangeTest as RangeTest
     from lrdoctor.schedules import ReduceLROnPlateau as ReduceLROnPlateau
@@ -88,6 +90,8 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.schedules import Unknown as Unknown
     from lrdoctor.schedules import Warmup as Warmup
     from lrdoctor.schedules import WarmupStableDecay as WarmupStableDecay
+    from lrdoctor.schedules.scaled import scaled as scaled
+    from lrdoctor.simulate.range_test import range_test as range_test
 
 
 __version__ = "0.1.0"
@@ -122,12 +126,14 @@ _HOME = {
     "MultiStepLR": "lrdoctor.schedules",
     "OneCycleLR": "lrdoctor.schedules",
     "OptimizerState": "lrdoctor.model.run",
+    "Overlaid": "lrdoctor.schedules",
     "Plan": "lrdoctor.model.plan",
     "PolynomialLR": "lrdoctor.schedules",
     "RangeTest": "lrdoctor.schedules",
     "ReduceLROnPlateau": "lrdoctor.schedules",
     "Remedy": "lrdoctor.model.finding",
     "Run": "lrdoctor.model.run",
+    "Scalar": "lrdoctor.model.run",
     "ScalerState": "lrdoctor.model.run",
     "Schedule": "lrdoctor.model.schedule",
     "SchedulerState": "lrdoctor.model.run",
@@ -141,6 +147,7 @@ _HOME = {
     "Warmup": "lrdoctor.schedules",
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
+    "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.audit",
     "better": "lrdoctor.engine.metrics",
     "check": "lrdoctor.check",
@@ -159,9 +166,10 @@ _HOME = {
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",
     "planned_ticks": "lrdoctor.engine.counts",
+    "range_test": "lrdoctor.simulate.range_test",
     "read": "lrdoctor.readers",
     "rule": "lrdoctor.engine.rule",
-    "scaled": "lrdoctor.engine.remedies",
+    "scaled": "lrdoctor.schedules.scaled",
     "stated_in_steps": "lrdoctor.engine.stated",
     "stated_whole": "lrdoctor.identify.declared",
     "steps_per_update": "lrdoctor.engine.counts",

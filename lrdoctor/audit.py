@@ -51,8 +51,7 @@ def audit(paths: Sequence[str], options: Options | None = None, progress: Progre
     """
     options = options or Options()
     rules = rules_of(options)
-    found = discover(paths)
-    examined, lost = _examine_all(found.runs, options, progress)
+    examined, skipped = examine(paths, options, progress)
     _check_tags([one.run for one in examined], options)
     siblings = [sibling_of(one.run, one.trajectory, one.identification) for one in examined]
     diagnoses = []
@@ -62,8 +61,16 @@ def audit(paths: Sequence[str], options: Options | None = None, progress: Progre
         evidence = Evidence(one.run, one.trajectory, one.identification, others)
         diagnoses.append(_diagnose(evidence, rules, options))
     progress("checking", len(examined), len(examined))
-    skipped = sorted({*found.skipped, *lost}, key=lambda item: (item.path, item.reason))
-    return Audit(tuple(diagnoses), tuple(skipped), __version__)
+    return Audit(tuple(diagnoses), skipped, __version__)
+
+
+def examine(
+    paths: Sequence[str], options: Options, progress: Progress = lambda *_: None
+) -> tuple[list[Evidence], tuple[Skipped, ...]]:
+    """Find, read, reconstruct and identify every run below `paths`; what could not be used, with the reasons."""
+    found = discover(paths)
+    examined, lost = _examine_all(found.runs, options, progress)
+    return examined, tuple(sorted({*found.skipped, *lost}, key=lambda item: (item.path, item.reason)))
 
 
 def _check_tags(runs: Sequence[Run], options: Options) -> None:

@@ -16,9 +16,10 @@ from lrdoctor.errors import SettingsError
 class Settings:
     """What a project has decided once. Keys are spelled with dashes in the file.
 
-    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`. For configs: `exclude`
-    are patterns as in .gitignore, `frameworks` maps a package to the version meant, `sizes` a path pattern to sizes;
-    `schema` lists tables that say which keys of a trainer of one's own mean what.
+    `rule_options` maps a rule code to its options, as in `[tool.lrdoctor.rule-options.LR101]`; `limits` names what
+    readers take at most, see `lrdoctor.limits`. For configs: `exclude` are patterns as in .gitignore, `frameworks` maps
+    a package to the version meant, `sizes` a path pattern to sizes; `schema` lists tables that say which keys of a
+    trainer of one's own mean what.
     """
 
     select: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Settings:
     device: str = "auto"
     jobs: int = 1
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     frameworks: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -101,6 +103,9 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
         allowed = _CHOICES.get(name)
         fits = isinstance(value, str) and (allowed is None or value in allowed)
         wanted = "one of " + ", ".join(allowed) if allowed else "a string"
+    elif name == "limits":
+        fits, wanted = isinstance(value, Mapping), "a table of limits"
+        value = {key.replace("-", "_"): number for key, number in value.items()} if fits else value
     elif name == "frameworks":
         fits = isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
         wanted = 'a table of packages and versions, such as transformers = "4.57"'

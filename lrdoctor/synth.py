@@ -65,9 +65,9 @@ class Spike:
 class Saved:
     """A checkpoint written after `step` steps, and which parts it holds.
 
-    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `state` the scheduler's
-    state where it is not simply that of the run's schedule; `entries` are further ones of the optimizer's group; `lost`
-    are the updates that the optimizer's own count lacks, all of them where its state is empty.
+    `detached` is the schedule of a scheduler that drives another optimizer than the one saved; `lost` are the updates
+    that the optimizer's own count lacks, all of them where its state is empty; `state` is the scheduler's where it is
+    not simply that of the run's schedule; `entries` are further ones of the optimizer's group.
     """
 
     step: int
@@ -75,9 +75,9 @@ class Saved:
     optimizer: bool = True
     recomputes: str | None = None
     detached: Schedule | None = None
+    lost: int = 0
     state: SchedulerState | None = None
     entries: tuple[tuple[str, Scalar], ...] = ()
-    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

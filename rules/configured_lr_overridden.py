@@ -65,6 +65,8 @@ COUNTS = (*range(2, 17), 20, 24, 32, 40, 48, 64, 96, 128, 256, 512)
 """Whole multiples that devices and accumulation explain (chosen by us)."""
 REFERENCES = (32, 64, 128, 256, 512)
 """Batch sizes for which learning rates are stated: torchvision and timm 256, DeiT 512, Ultralytics 64."""
+UNSEEN = 1.05
+"""A reading whose peak is farther above the log than by this factor is not known exactly (chosen by us)."""
 MIN_POINTS = 5
 SEEN = 0.9
 """A peak at a point after this part of the log may still be in its warmup."""
@@ -129,7 +131,9 @@ def configured_lr_overridden(
     if not asked or lead is None or group is None or len(group.lr) < MIN_POINTS or trajectory.step_unit == "env-step":
         return
     fit = lead.fits[0]
-    exact = fit.sure and fit.exact and not fit.assumed
+    if fit.family == "RangeTest":
+        return
+    exact = fit.sure and fit.exact and not fit.assumed and fit.peak_lr <= UNSEEN * trajectory.peak_lr
     peak = fit.peak_lr if exact else trajectory.peak_lr
     peaks = [peak, *(float(np.nanmax(other.lr)) for other in trajectory.groups[1:] if len(other.lr))]
     allowed = 1.0 + tolerance if exact else factor

@@ -32,7 +32,6 @@ resumed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +48,7 @@ from lrdoctor import (
     Remedy,
     StepLR,
     Trajectory,
+    as_measured,
     jump_window,
     largest_rise_elsewhere,
     loss_jump,
@@ -93,7 +93,7 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
-    loss = _as_measured(loss)
+    loss = as_measured(loss)
     stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
     if not marks or len(loss) < FEWEST_POINTS:
@@ -105,12 +105,6 @@ def loss_spike_at_milestone(
         if jump is None or not jump.rise > max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual):
             continue
         yield _finding(trajectory, stepwise[-1], jump, usual, width)
-
-
-def _as_measured(loss: LossCurve) -> LossCurve:
-    """A value that stands unchanged over many steps was measured once: the mean of an epoch, logged at every update."""
-    new = np.concatenate([[True], np.diff(loss.values) != 0.0])
-    return replace(loss, steps=loss.steps[new], values=loss.values[new], segment=loss.segment[new])
 
 
 def _fits(identification: Identification) -> tuple[Fit, ...]:

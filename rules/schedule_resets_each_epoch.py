@@ -64,31 +64,31 @@ JUMP = 3.0
 STRAIGHT = 0.02
 """A fall this close to a line, as a fraction of its range, is one (chosen by us)."""
 
-N, E = 50, 8
+N, E = 30, 8
 
 
 def _again(part: Schedule, epochs: int = E, **settings: object) -> synth.RunSpec:
-    """The schedule built anew at each of the epochs of 50 updates."""
+    """The schedule built anew at each of the epochs of 30 updates."""
     schedule = Sequence((part,) * epochs, tuple(float(N * epoch) for epoch in range(1, epochs)))
     return synth.run(schedule, steps=N * epochs, steps_per_epoch=N, **settings)  # type: ignore[arg-type]
 
 
 CASES = (
-    Case("a cosine of 400 updates that never gets beyond 50", _again(CosineAnnealingLR(0.1, T_max=400)), fires=True),
+    Case("a cosine of 240 updates that never gets beyond 30", _again(CosineAnnealingLR(0.1, T_max=N * E)), fires=True),
     Case("seen in the checkpoints alone",
-         _again(CosineAnnealingLR(0.1, T_max=400), log_lr=False, checkpoints=(125, 225, 375), optimizer="Adam"),
-         fires=True, cured=synth.run(CosineAnnealingLR(0.1, T_max=400), steps=400, steps_per_epoch=N, log_lr=False,
-                                     checkpoints=(125, 225, 375), optimizer="Adam")),
-    Case("the cosine built once", synth.run(CosineAnnealingLR(0.1, T_max=400), steps=400, steps_per_epoch=N)),
+         _again(CosineAnnealingLR(0.1, T_max=N * E), log_lr=False, checkpoints=(75, 135, 225), optimizer="Adam"),
+         fires=True, cured=synth.run(CosineAnnealingLR(0.1, T_max=N * E), steps=N * E, steps_per_epoch=N, log_lr=False,
+                                     checkpoints=(75, 135, 225), optimizer="Adam")),
+    Case("the cosine built once", synth.run(CosineAnnealingLR(0.1, T_max=N * E), steps=N * E, steps_per_epoch=N)),
     Case("warm restarts of one epoch, as the checkpoint says",
-         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=N), steps=400, steps_per_epoch=N, checkpoints=(400,))),
+         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=N), steps=N * E, steps_per_epoch=N, checkpoints=(N * E,))),
     Case("warm restarts of two epochs",
-         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=2 * N), steps=400, steps_per_epoch=N)),
+         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=2 * N), steps=N * E, steps_per_epoch=N)),
     Case("warm restarts twice an epoch",
-         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=N // 2), steps=400, steps_per_epoch=N)),
-    Case("a schedule stepped per epoch", synth.run(CosineAnnealingLR(0.1, T_max=8), steps=400, per_epoch=N)),
-    Case("a warmup in each of two epochs", _again(Warmup(LinearLR(0.1, 400), 30, 0.01), 2)),
-    Case("in each of three", _again(Warmup(LinearLR(0.1, 400), 30, 0.01), 3), fires=True),
+         synth.run(CosineAnnealingWarmRestarts(0.1, T_0=N // 2), steps=N * E, steps_per_epoch=N)),
+    Case("a schedule stepped per epoch", synth.run(CosineAnnealingLR(0.1, T_max=8), steps=N * E, per_epoch=N)),
+    Case("the cosine in each of two epochs", _again(CosineAnnealingLR(0.1, T_max=N * E), 2)),
+    Case("in each of three", _again(CosineAnnealingLR(0.1, T_max=N * E), 3), fires=True),
 )  # fmt: skip
 
 

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from public_curves import PublicCurve, load_curves
 
-from lrdoctor.simulate.f7 import compress
 from lrdoctor.simulate.fit import SIGMA, Observed, fit, thin
 from lrdoctor.simulate.gate import first_update
+from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import SHIPPED, Entry, Library, dump
-from lrdoctor.simulate.prior import Prior, vague
+from lrdoctor.simulate.prior import vague
 
 SOURCES = {
     "schaipp": "github.com/fabian-sp/lr-scheduling (MIT), validation loss of Llama-like models on SlimPajama",
     "multipowerlaw": "github.com/thu-yao-01-luo/MultiPowerLaw (MIT), loss of Llama-2-like models",
 }
-WIDER = 4.0  # a group is refitted under the others' prior with this times the covariance: a hint, not a verdict
 
 
 def main() -> None:
@@ -36,18 +34,11 @@ def main() -> None:
 
 
 def build(curves: Sequence[PublicCurve]) -> Library:
-    """One entry a (model, peak): fitted under a vague prior first, then under the prior of the other models."""
+    """One entry a (model, peak), each fitted by itself under the vague prior."""
     groups: dict[tuple[str, float], list[PublicCurve]] = defaultdict(list)
     for curve in curves:
         groups[curve.group].append(curve)
-    observed = {group: [observe(curve, curve.n, curve.loss) for curve in members] for group, members in groups.items()}
-    first = Library(tuple(_entry(groups[group], observed[group], vague()) for group in sorted(groups)))
-    entries = []
-    for group in sorted(groups):
-        prior = first.without(group[0]).prior(group[1])
-        wide = replace(prior, covariance=prior.covariance * WIDER)
-        entries.append(_entry(groups[group], observed[group], wide))
-    return Library(tuple(entries))
+    return Library(tuple(_entry(groups[group]) for group in sorted(groups)))
 
 
 def observe(curve: PublicCurve, n: np.ndarray, loss: np.ndarray) -> Observed:
@@ -58,8 +49,8 @@ def observe(curve: PublicCurve, n: np.ndarray, loss: np.ndarray) -> Observed:
     return Observed(compress(curve.u, n[chosen]), loss[chosen], np.full(len(chosen), SIGMA))
 
 
-def _entry(curves: Sequence[PublicCurve], observed: Sequence[Observed], prior: Prior) -> Entry:
-    posterior = fit(observed, prior)
+def _entry(curves: Sequence[PublicCurve]) -> Entry:
+    posterior = fit([observe(curve, curve.n, curve.loss) for curve in curves], vague())
     head = curves[0]
     return Entry(
         model=head.model,

@@ -8,6 +8,7 @@ run logs lr 0 on its very last row; cosine runs warm up along a cosine; the seco
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +16,17 @@ import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 
-CURVES = Path(__file__).resolve().parents[2] / "shared" / "data" / "curves"
+CURVES = Path(os.environ.get("LRDOCTOR_CURVES") or Path(__file__).resolve().parents[2] / "shared" / "data" / "curves")
 WARMUP = {"schaipp": 300, "multipowerlaw": 2160}  # updates, stated by the sources
 START_FACTOR = 0.01  # of the linear warmup in schaipp: lr / peak = .175 after 50 of 300 updates
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublicCurve:
-    """One run: `u` (T,) lr of each update / peak, `n` (M,) updates done at each loss (M,)."""
+    """One run: `u` (T,) lr of each update / peak, `n` (M,) updates done at each loss (M,).
+
+    `train_n` and `train_loss` are the training losses, single batches, where the source has them; else empty.
+    """
 
     file: str
     model: str
@@ -34,6 +38,8 @@ class PublicCurve:
     loss: FloatArray
     source: str
     commit: str
+    train_n: FloatArray
+    train_loss: FloatArray
 
     @property
     def group(self) -> tuple[str, float]:
@@ -59,9 +65,12 @@ def _load(folder: Path, row: dict[str, str]) -> PublicCurve:
     key = "val_loss" if "val_loss" in columns else "loss"
     steps, loss = columns["step"], columns[key]
     keep = np.isfinite(loss) & (steps > 0)
+    train = columns.get("train_loss", np.full(len(steps), np.nan))
+    trained = np.isfinite(train) & (steps > 0)
     return PublicCurve(
         row["file"], row["model"].split(" (")[0], peak, kind, WARMUP[source], u,
         np.minimum(steps[keep], len(u)), loss[keep], source, row["commit"],
+        np.minimum(steps[trained], len(u)), train[trained],
     )  # fmt: skip
 
 

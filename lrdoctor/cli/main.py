@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,8 +17,14 @@ _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
     "check": "Check training configs: what learning rate will they produce, and is it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
+    "library": "Add models of your own to those the loss estimate learns from.",
     "inspect": "Say what a checkpoint holds and what a resume would lack.",
+    "range-test": "Read a learning-rate range test and suggest peak LRs.",
+    "recommend": "Recommend schedule, peak, warmup and length for a run or its settings.",
+    "repair": "Write a copy of a checkpoint that carries the scheduler's state it lacks.",
+    "replay": "Train a model under the executed and under the fixed schedule, side by side.",
     "rules": "List the rules.",
+    "simulate": "Estimate the loss a run would have ended at under another schedule.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3
 
@@ -31,7 +38,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command = import_module(f"lrdoctor.cli.{name}").command
+        command = import_module(f"lrdoctor.cli.{name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -50,7 +57,14 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lrdoctor")
-def cli() -> None:
+@click.option(
+    "--limit",
+    "given",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Let readers take more (or less) of a file; their messages name the limit (repeatable).",
+)
+def cli(given: tuple[str, ...]) -> None:
     """Find learning-rate schedule faults in training logs and checkpoints.
 
     \b
@@ -59,6 +73,12 @@ def cli() -> None:
     lrdoctor explain LR101        what a rule means and how to fix what it finds
     lrdoctor inspect last.ckpt    what a checkpoint holds, without executing it
     """
+    from lrdoctor.limits import parsed, use
+    from lrdoctor.settings import find_settings
+
+    settings = find_settings(Path.cwd())
+    use(settings.limits, f"{settings.origin}, [tool.lrdoctor.limits]")
+    use(parsed(given, "--limit"), "--limit")
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.engine.optimizers import optimizer_of
+from lrdoctor.engine.range_test import range_limit
 from lrdoctor.model.identification import Identification
 from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.model.run import Run
@@ -26,7 +27,7 @@ class Sibling:
 
     `optimizer` is the class as the run's files name it, `peak_lr` the planned peak where the schedule is known,
     `first_loss` the loss before much was learned, `final_loss` NaN where the losses end in non-finite values; both are
-    of the series `loss_tag`.
+    of the series `loss_tag`. `range_limit` is the LR of the lowest loss where the run is a range test.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Sibling:
     model: str | None
     loss_tag: str | None = None
     first_loss: float | None = None
+    range_limit: float | None = None
 
     def started_like(self, trajectory: Trajectory) -> bool:
         """Whether that run logged the same loss, with about the same value before anything was learned."""
@@ -92,6 +94,7 @@ def sibling_of(run: Run, trajectory: Trajectory, identification: Identification)
         model=model if isinstance(model, str) else None,
         loss_tag=trajectory.loss.tag if trajectory.loss is not None else None,
         first_loss=first_loss(trajectory),
+        range_limit=range_limit(trajectory, identification),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,12 @@ class Jump:
     def recovers(self) -> bool:
         """Whether half of the rise is gone one window later."""
         return bool(np.isfinite(self.later) and self.later - self.before < 0.5 * self.rise)
+
+
+def as_measured(loss: LossCurve) -> LossCurve:
+    """A value that stands unchanged over many steps was measured once: the mean of an epoch, logged at every update."""
+    new = np.concatenate([[True], np.diff(loss.values) != 0.0])
+    return replace(loss, steps=loss.steps[new], values=loss.values[new], segment=loss.segment[new])
 
 
 def jump_window(trajectory: Trajectory, loss: LossCurve, updates: int) -> float:

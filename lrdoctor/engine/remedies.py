@@ -1,4 +1,4 @@
-"""Changes a remedy makes to a schedule: other LRs, another horizon. Compositions are changed in their parts."""
+"""Changes a remedy makes to a schedule: another horizon, another main part. Compositions are changed in their parts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,10 @@ from lrdoctor.schedules import (
     Unknown,
     Warmup,
 )
+from lrdoctor.schedules.joined import Overlaid
 
-_RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
 _LENGTHS = (*_HORIZONS, "T_0", "step_size", "num_stable_steps", "num_decay_steps", "num_iter")
-
-
-def scaled(schedule: Schedule, factor: float) -> Schedule:
-    """The same shape with every LR multiplied by `factor`."""
-    if isinstance(schedule, Warmup):
-        return replace(schedule, main=scaled(schedule.main, factor))
-    if isinstance(schedule, Stepped):
-        return replace(schedule, schedule=scaled(schedule.schedule, factor))
-    if isinstance(schedule, Sequence):
-        return replace(schedule, parts=tuple(scaled(part, factor) for part in schedule.parts))
-    if isinstance(schedule, Unknown):
-        return replace(schedule, lrs=tuple(lr * factor for lr in schedule.lrs))
-    return _replaced(schedule, {name: getattr(schedule, name) * factor for name in _RATES if hasattr(schedule, name)})
 
 
 def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
@@ -51,7 +38,7 @@ def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
 
 def stretched(schedule: Schedule, factor: float) -> Schedule:
     """The same shape over `factor` times as many ticks; tick counts stay whole numbers."""
-    if isinstance(schedule, Warmup):
+    if isinstance(schedule, Warmup | Overlaid):
         main = stretched(schedule.main, factor)
         return replace(schedule, main=main, steps=float(_whole(schedule.steps, factor)))
     if isinstance(schedule, Stepped):
@@ -86,11 +73,13 @@ def _replaced(schedule: Any, changes: dict[str, Any]) -> Schedule:
 
 
 def with_main(whole: Schedule, main: Schedule) -> Schedule:
-    """`whole` with `main` in place of its main schedule: the warmup in front and the clock stay."""
-    if isinstance(whole, Warmup):
+    """`whole` with `main` in place of its main schedule, the last part: what stands before it and the clock stay."""
+    if isinstance(whole, Warmup | Overlaid):
         return replace(whole, main=with_main(whole.main, main))
     if isinstance(whole, Stepped):
         return replace(whole, schedule=with_main(whole.schedule, main))
+    if isinstance(whole, Sequence):
+        return replace(whole, parts=(*whole.parts[:-1], with_main(whole.parts[-1], main)))
     return main
 
 

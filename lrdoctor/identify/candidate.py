@@ -15,9 +15,15 @@ from lrdoctor.schedules import Warmup
 UNROUND = 8.0
 """Description length of a number that no short decimal reproduces."""
 
-_WARMUP_COST = 1.5
+WARMUP_COST = 1.5
+"""Description length of there being a warmup."""
+
 SHIFT_COST = 0.75
 """Description length of each tick that the clock is off."""
+
+
+PART_TICK_COST = 4.0
+"""Description length of a horizon that is no whole number of ticks: no torch scheduler takes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Candidate:
     """`schedule` is the main schedule, `whole` it with its warmup; both in ticks. `shift` as in `Fit`.
 
     `free` counts the fitted numbers, `cost` is the description length: the fewer digits, the more a person wrote it.
-    `trust` caps the confidence of a reading that says little of the schedule however well it fits.
+    `trust` caps the confidence of a reading that says little of the schedule however well it fits. `per_tick` is set
+    where `schedule` is stepped once per so many ticks of the clock it was read on, and `whole` knows.
     """
 
     schedule: Schedule
@@ -36,6 +43,7 @@ class Candidate:
     warmup: WarmupShape | None = None
     assumed: tuple[str, ...] = ()
     trust: float = 1.0
+    per_tick: float | None = None
 
     @property
     def family(self) -> str:
@@ -73,13 +81,16 @@ def make_candidate(
     if warmup_steps > 0:
         whole = Warmup(main, warmup_steps, start_factor, kind)
         warmup = WarmupShape(kind, warmup_steps, start_factor)
-        cost += _WARMUP_COST + digits(warmup_steps) + _factor_digits(start_factor, warmup_steps)
+        cost += WARMUP_COST + digits(warmup_steps) + factor_digits(start_factor, warmup_steps)
         free += 1 + (start_factor != 0.0)
     return Candidate(main, whole, free, cost, shift, warmup, assumed)
 
 
-def _factor_digits(factor: float, steps: float) -> float:
-    """A ramp of k / n or (k + 1) / (n + 1) starts one tick above zero: as usual as one that starts at it."""
+def factor_digits(factor: float, steps: float) -> float:
+    """Description length of a start factor.
+
+    A ramp of k / n or (k + 1) / (n + 1) starts one tick above zero: as usual as one that starts at it.
+    """
     natural = any(abs(factor * ticks - 1.0) < 1e-6 for ticks in (steps, steps + 1.0))
     return 1.0 if natural else digits(factor)
 

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate
+from lrdoctor.identify.candidate import Candidate, digits
 from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
+from lrdoctor.identify.declines import decline_candidates
+from lrdoctor.identify.mixed import mixed_candidates
 from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
 from lrdoctor.identify.smooth import smooth_candidates
 from lrdoctor.identify.stretch import Stretch
+from lrdoctor.identify.sweep import sweep_candidates
+from lrdoctor.identify.triangles import triangle_candidates
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.model.schedule import Unit
@@ -29,6 +33,7 @@ MIN_POINTS = 3
 _POINTS_PER_NUMBER = 3  # an approximate reading needs more than so many points for each number in it
 _CLOSE_COST = 2.0  # another family this close in description length, and as exact, leaves the choice open
 _SAME_COST = 0.75
+_PLAIN_DIGITS, _PLAIN_COST = 2.0, 13.0
 _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
 _UNKNOWN_POINTS = 512
@@ -50,11 +55,13 @@ class Judged:
         return not self.exact, self.cost if self.exact else math.log(self.error + 1e-9) + 0.25 * self.cost
 
 
-def read_stretch(trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]) -> Fit:
-    """The reading of a stretch given in trajectory steps since `first`."""
+def read_stretch(
+    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint], quick: bool = False
+) -> Fit:
+    """The reading of a stretch given in trajectory steps since `first`. `quick` makes no search of the slow kind."""
     if len(stretch) < MIN_POINTS or stretch.peak <= 0:
         return unknown(stretch, first)
-    judged = sorted(_judged(trajectory, stretch, first, checkpoints), key=lambda one: one.rank)
+    judged = sorted(_judged(trajectory, stretch, first, checkpoints, quick), key=lambda one: one.rank)
     if not judged or not _accepted(judged[0], len(stretch)):
         return unknown(stretch, first, _nearest(judged))
     return _fit(judged, stretch, first)
@@ -65,10 +72,10 @@ def _nearest(judged: list[Judged]) -> str | None:
 
 
 def _judged(
-    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint]
+    trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint], quick: bool
 ) -> Iterator[Judged]:
     for clock in clocks(trajectory, stretch, first):
-        for candidate in _candidates(clock.points, checkpoints):
+        for candidate in _on(clock, checkpoints, trajectory, quick):
             try:
                 misfit, error = candidate.misfit(clock.points), candidate.error(clock.points)
             except (ValueError, ArithmeticError):
@@ -78,16 +85,56 @@ def _judged(
                 yield Judged(candidate, clock, error, misfit <= 1.0, cost)
 
 
-def _candidates(points: Stretch, checkpoints: Sequence[Checkpoint]) -> Iterable[Candidate]:
+def _on(clock: Clock, checkpoints: Sequence[Checkpoint], trajectory: Trajectory, quick: bool) -> Iterator[Candidate]:
+    """The candidates on a clock; on the clock of the updates also those of two clocks."""
+    per_epoch = trajectory.steps_per_epoch
+    if clock.unit == "update" and per_epoch is not None and per_epoch > 1:
+        yield from mixed_candidates(clock.points, per_epoch, _flat_or_falling)
+    yield from _candidates(clock.points, checkpoints, trajectory, quick)
+
+
+def _flat_or_falling(points: Stretch) -> Iterator[Candidate]:
+    yield from plateau_candidates(points)
+    yield from decline_candidates(points)
+
+
+def _candidates(
+    points: Stretch, checkpoints: Sequence[Checkpoint], trajectory: Trajectory, quick: bool
+) -> Iterable[Candidate]:
+    """The slow searches only where none of the quick ones is exact; a cycle competes with a decline behind a warmup."""
     if len(points) < MIN_POINTS:
         return
-    yield from declared_candidates(points, checkpoints)
-    yield from plateau_candidates(points)
+    exact = quick
+    for source in (
+        declared_candidates(points, checkpoints),
+        plateau_candidates(points),
+        sweep_candidates(points, trajectory),
+        triangle_candidates(points),
+        decline_candidates(points),
+    ):
+        for candidate in source:
+            exact = exact or (_is_plain(candidate) and _is_exact(candidate, points))
+            yield candidate
     yield from restart_candidates(points)
     yield from onecycle_candidates(points)
-    yield from smooth_candidates(points)
-    yield from overlaid_candidates(points)
-    yield from rise_candidates(points)
+    if not exact:
+        yield from smooth_candidates(points)
+        yield from overlaid_candidates(points)
+        yield from rise_candidates(points)
+
+
+def _is_plain(candidate: Candidate) -> bool:
+    """Whether it is what a person would write; else another statement of the same curve may be."""
+    return (
+        not candidate.assumed and digits(candidate.schedule.peak_lr) <= _PLAIN_DIGITS and candidate.cost < _PLAIN_COST
+    )
+
+
+def _is_exact(candidate: Candidate, points: Stretch) -> bool:
+    try:
+        return candidate.misfit(points.thin) <= 1.0
+    except (ValueError, ArithmeticError):
+        return False
 
 
 def _accepted(best: Judged, points: int) -> bool:
@@ -108,8 +155,8 @@ def _fit(judged: list[Judged], stretch: Stretch, first: float) -> Fit:
         whole=clock.over_steps(candidate.whole, candidate.shift),
         first_step=first + float(stretch.t[0]),
         last_step=first + stretch.last,
-        stepped=_unit(best, judged),
-        steps_per_tick=clock.per_tick,
+        stepped=_unit(best, judged) if candidate.per_tick is None else "epoch",
+        steps_per_tick=clock.per_tick * (candidate.per_tick or 1.0),
         fit_error=best.error,
         confidence=_confidence(best, rival),
         exact=best.exact,

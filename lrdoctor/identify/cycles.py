@@ -9,13 +9,15 @@ from functools import partial
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
+from lrdoctor.identify.candidate import Candidate, digits, rounded
+from lrdoctor.identify.declines import decline_candidates
 from lrdoctor.identify.models import MODELS, Model, Numbers
+from lrdoctor.identify.plateaus import shortest
 from lrdoctor.identify.smooth import SHIFTS, Solved, best_first, candidate_of, smooth_candidates
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR
+from lrdoctor.schedules import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR, Overlaid, Sequence, Warmup
 
 DEFAULT_DIV, DEFAULT_PCT, DEFAULT_FINAL_DIV = 25.0, 0.3, 1e4  # torch's defaults
 USUAL = {"div_factor": (DEFAULT_DIV,), "final_div_factor": (DEFAULT_FINAL_DIV,), "pct_start": (DEFAULT_PCT,)}
@@ -193,12 +195,27 @@ def restart_candidates(stretch: Stretch) -> Iterator[Candidate]:
 def _from_first_cycle(stretch: Stretch, end: int) -> Iterator[Candidate]:
     """The first cycle gives the shape, and the warmup in front of it; how the others grow is tried out."""
     first = replace(stretch.at(slice(None, end)), planned=(float(stretch.t[end]),))
-    for found in smooth_candidates(first, _COSINE):
+    for found in (*decline_candidates(first), *smooth_candidates(first, _COSINE)):
         cosine = found.schedule
-        if isinstance(cosine, CosineAnnealingLR) and found.misfit(first) <= 1.0:
-            for cycle in {cosine.T_max, round(cosine.T_max)}:
+        if isinstance(cosine, CosineAnnealingLR) and cosine.k_decay == 1.0 and found.misfit(first) <= 1.0:
+            for cycle in {cosine.T_max, round(cosine.T_max), *_equal_parts(stretch, found)}:
                 for multiplier in _MULTIPLIERS:
-                    yield _restarts(cosine, cycle, multiplier, found)
+                    for decay in _decays(stretch, end, cosine) if multiplier == 1 else (1.0,):
+                        yield _restarts(cosine, cycle, multiplier, found, decay)
+
+
+def _equal_parts(stretch: Stretch, found: Candidate) -> list[float]:
+    """The cycle lengths that divide a planned length, after the warmup, into whole cycles (Transformers)."""
+    before = 0.0 if found.warmup is None or found.warmup.overlaid else found.warmup.steps
+    length = float(found.schedule.horizon or 0.0)
+    parts = ((end - before, round((end - before) / length)) for end in stretch.planned if end > before)
+    return [whole / count for whole, count in parts if count > 1 and abs(whole / count - length) < 1e-3 * length]
+
+
+def _decays(stretch: Stretch, start: int, cosine: CosineAnnealingLR) -> tuple[float, ...]:
+    """The factor from the peak of the first cycle to that of the second, where it is a plain number below one."""
+    ratio = shortest(float(stretch.lr[start]) / cosine.lr, 1e-6)
+    return (1.0, ratio) if ratio < 1.0 and digits(ratio) <= 2 else (1.0,)
 
 
 def _from_longest_cycle(stretch: Stretch, ends: list[int]) -> Iterator[Candidate]:
@@ -221,12 +238,22 @@ def _from_longest_cycle(stretch: Stretch, ends: list[int]) -> Iterator[Candidate
                     yield _restarts(cosine, first_cycle, multiplier, replace(found, shift=0.0))
 
 
-def _restarts(cosine: CosineAnnealingLR, cycle: int, multiplier: int, found: Candidate) -> Candidate:
-    warmup = found.warmup
-    return make_candidate(
-        CosineAnnealingWarmRestarts(cosine.lr, cycle, multiplier, cosine.eta_min),
-        [cosine.lr, float(cycle), float(multiplier), cosine.eta_min],
-        shift=found.shift,
-        warmup_steps=warmup.steps if warmup else 0.0,
-        start_factor=warmup.start_factor if warmup else 0.0,
-    )
+def _restarts(
+    cosine: CosineAnnealingLR, cycle: float, multiplier: int, found: Candidate, decay: float = 1.0
+) -> Candidate:
+    """The restarts instead of the cosine, behind what stands before it."""
+    length = int(cycle) if float(cycle).is_integer() else cycle
+    main = CosineAnnealingWarmRestarts(cosine.lr, length, multiplier, cosine.eta_min, decay)  # type: ignore[arg-type]
+    told = [value for value in (float(multiplier), decay) if value != 1.0]
+    return replace(found, schedule=main, whole=_instead(found.whole, main), cost=found.cost + sum(map(digits, told)))
+
+
+def _instead(whole: Schedule, main: Schedule) -> Schedule:
+    """`whole` with another main schedule."""
+    match whole:
+        case Warmup() | Overlaid():
+            return replace(whole, main=main)
+        case Sequence(parts=(ramp, _)):
+            return replace(whole, parts=(ramp, main))
+        case _:
+            return main

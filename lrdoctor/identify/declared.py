@@ -51,9 +51,10 @@ def _candidates(state: SchedulerState, base: float) -> Iterator[Candidate]:
         if ramp is None:
             yield make_candidate(main, [], shift=shift, extra_cost=STATED_COST)
         else:
-            steps, factor = ramp
+            steps, factor, kind = ramp
+            cost = STATED_COST - 2.0
             yield make_candidate(
-                main, [], shift=shift, warmup_steps=steps, start_factor=factor, extra_cost=STATED_COST - 2.0
+                main, [], shift=shift, warmup_steps=steps, start_factor=factor, kind=kind, extra_cost=cost
             )
 
 
@@ -65,15 +66,19 @@ def stated_whole(state: SchedulerState) -> Schedule | None:
     return Warmup(main, *ramp) if main is not None and ramp is not None else main
 
 
-def _parts(state: SchedulerState) -> tuple[tuple[float, float] | None, SchedulerState]:
-    """((warmup ticks, start factor), main state) of a SequentialLR that starts with a LinearLR; else (None, state)."""
+def _parts(state: SchedulerState) -> tuple[tuple[float, float, str] | None, SchedulerState]:
+    """((warmup ticks, start factor, kind), main state) of a SequentialLR begun by a ramp; else (None, state)."""
     if state.family != "SequentialLR" or len(state.children) != 2:
         return None, state
     ramp, main = state.children
-    marks, factor = state.params.get("milestones"), ramp.params.get("start_factor")
-    if ramp.family != "LinearLR" or not isinstance(marks, tuple) or not isinstance(factor, int | float):
+    marks, kind = state.params.get("milestones"), _RAMPS.get(ramp.family or "")
+    factor = ramp.params.get("start_factor", ramp.params.get("factor"))
+    if kind is None or not isinstance(marks, tuple) or not marks or not isinstance(factor, int | float):
         return None, state
-    return (float(marks[0]), float(factor)), main
+    return (float(marks[0]), float(factor), kind), main
+
+
+_RAMPS = {"LinearLR": "linear", "ConstantLR": "constant"}
 
 
 def stated_schedule(state: SchedulerState, base: float) -> Schedule | None:

@@ -62,10 +62,12 @@ class _Log:
         ends = (trajectory.planned_steps, trajectory.steps)
         self.planned = tuple(dict.fromkeys(float(end) for end in ends if end))
 
-    def read(self, begin: int, end: int, first: float = 0.0, horizons: tuple[float, ...] = ()) -> Fit:
+    def read(
+        self, begin: int, end: int, first: float = 0.0, horizons: tuple[float, ...] = (), quick: bool = False
+    ) -> Fit:
         """Points `begin` to `end` read on a clock that starts at step `first`."""
         stretch = self.stretch(begin, end, first, horizons)
-        return read_stretch(self.trajectory, stretch, first, self.checkpoints)
+        return read_stretch(self.trajectory, stretch, first, self.checkpoints, quick)
 
     def stretch(self, begin: int, end: int, first: float, horizons: tuple[float, ...] = ()) -> Stretch:
         left = [planned - first for planned in self.planned if planned > first]
@@ -82,14 +84,14 @@ class _Log:
             return float(self.steps[begin] - self.steps[begin - 1])
         return float(np.median(np.diff(self.steps[:_USUAL]))) if len(self.steps) > 1 else 0.0
 
-    def read_from_start(self, end: int) -> Fit:
+    def read_from_start(self, end: int, quick: bool = False) -> Fit:
         """The points from the first on; where the log's head is cut off, no peak far above what was seen is read."""
-        fit = self.read(0, end)
+        fit = self.read(0, end, quick=quick)
         seen = float(self.lr[:end].max())
         far = fit.family in _SHAPELESS and fit.peak_lr > _EXTRAPOLATED * seen
         if self.steps[0] < _HEAD * self.steps[end - 1] or not far:
             return fit
-        late = self.read(0, end, float(self.steps[0]))
+        late = self.read(0, end, float(self.steps[0]), quick=quick)
         return late if late.family != "Unknown" else unknown(self.stretch(0, end, 0.0), 0.0, fit.family)
 
     def read_sessions(self, starts: list[tuple[int, float]]) -> list[Fit]:
@@ -132,12 +134,12 @@ class _Log:
         if depth == 0 or end - begin < 2 * _FEWEST:
             return [whole]
         for cut in self._breaks(begin, end):
-            left = self.read_from_start(cut) if begin == 0 else self.read(begin, cut)
+            left = self.read_from_start(cut, quick=True) if begin == 0 else self.read(begin, cut, quick=True)
             if left.family == "Unknown" or not left.exact:
                 continue
             if self._foretold(left, cut, end):
                 return [self._extended(left, end)]
-            right = self.read(cut, end, float(self.steps[cut]))
+            right = self.read(cut, end, float(self.steps[cut]), quick=True)
             parts = [right] if right.exact else self.read_broken(cut, end, right, depth - 1)
             if all(part.exact for part in parts):
                 return [left, *parts]

@@ -1,4 +1,4 @@
-"""Flat stretches: Constant, StepLR and MultiStepLR, read from where the levels change."""
+"""Flat stretches: Constant, StepLR, MultiStepLR and ReduceLROnPlateau, read from where the levels change."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
+from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.heads import LONGEST_FLAT, behind_heads
+from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.stretch import Stretch
+from lrdoctor.identify.tails import Tail
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.schedules import Constant, MultiStepLR, StepLR
+from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules import Constant, MultiStepLR, ReduceLROnPlateau, StepLR
 
 SHIFTS = (0.0, 1.0, -1.0)
 MAX_DROPS = 200
 MAX_MILESTONES = 16
 _MOST_SINGLE = 0.25  # share of the plateaus that may be a single point
-_LONGEST_FLAT = 0.25  # share of the run: a lower level that lasted longer was no warmup
+_PLATEAU_COST = 2.0
+_CUT_COST = 2.0  # a cut may come at any tick
+_EQUAL_GAPS = 2  # so many equal least distances of cuts are a patience
 _HIDDEN_DROPS = 4  # so many drops may fall between two logged points
 
 
@@ -28,6 +34,16 @@ class _Drop:
     after: float
     at: float
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """The first level, and how it falls: by gamma at each drop, but no lower than `floor` (0: none was met)."""
+
+    first: float
+    drops: list[_Drop]
+    gamma: float
+    floor: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +65,27 @@ def plateau_candidates(stretch: Stretch) -> Iterator[Candidate]:
     levels = _levels(flat)
     if levels is None or (top and len(flat) < 2):
         return
-    first, drops, gamma = levels
     for shift in SHIFTS:
-        for ramp in _ramps(stretch, first, shift):
-            yield from _read(flat, first, drops, gamma, shift, ramp)
+        for ramp in _ramps(stretch, levels.first, shift):
+            yield from _read(flat, levels, shift, ramp)
+    if top:
+        yield from _behind_other_heads(stretch, levels)
 
 
-def _levels(flat: Stretch) -> tuple[float, list[_Drop], float] | None:
-    """(first level, drops, gamma), or None where the points are not a few flat levels falling by one factor."""
+def _behind_other_heads(stretch: Stretch, levels: _Levels) -> Iterator[Candidate]:
+    """Curved warmups in front, and ramps over the schedule's own first ticks."""
+    flat, at = stretch.at(slice(stretch.top, None)), float(stretch.t[stretch.top])
+    before = stretch.at(slice(None, stretch.top))
+    head = before.thin.columns
+    t, lr, tol = (np.append(column, first) for column, first in zip(head, (c[0] for c in flat.columns), strict=True))
+    thin = Stretch(t, lr, tol, stretch.planned)
+    for origin in dict.fromkeys([at, at + 1.0, at - 1.0, 0.0, -1.0, 1.0]):
+        for main, numbers, extra in _mains(flat, levels, -origin):
+            yield from behind_heads(thin, Tail(main, origin, tuple(numbers), extra), len(thin) - 1)
+
+
+def _levels(flat: Stretch) -> _Levels | None:
+    """None where the points are not a few flat levels falling by one factor, the last of them perhaps to a floor."""
     changes = np.flatnonzero(flat.changed)
     if len(changes) > MAX_DROPS or len(flat) < 2 * (len(changes) + 1) - 1:
         return None
@@ -73,14 +102,20 @@ def _levels(flat: Stretch) -> tuple[float, list[_Drop], float] | None:
         return None
     first = shortest(float(levels[0]), float(slack[0]))
     if not len(changes):
-        return first, [], 1.0
+        return _Levels(first, [], 1.0)
+    floor = 0.0
     counts, gamma = _drop_counts(levels, slack)
+    if counts is None and len(levels) > 2:
+        counts, gamma = _drop_counts(levels[:-1], slack[:-1])
+        counts, floor = [*(counts or []), 1], shortest(float(levels[-1]), float(slack[-1]))
+        if len(counts) < len(changes) or levels[-1] < gamma * levels[-2]:
+            return None
     if counts is None:
         return None
     drops = [
         _Drop(float(flat.t[i]), float(flat.t[i + 1]), int(n)) for i, n in zip(changes.tolist(), counts, strict=True)
     ]
-    return first, drops, gamma
+    return _Levels(first, drops, gamma, floor)
 
 
 def _told_by_rounding(levels: FloatArray, slack: FloatArray) -> FloatArray:
@@ -120,7 +155,7 @@ def _ramps(stretch: Stretch, level: float, shift: float) -> Iterator[Ramp]:
     reached = float(stretch.t[top]) + shift
     if top > 1 and np.ptp(lr) <= 2 * tol.max():
         steps = roundest(float(t[-1]), reached)
-        if steps is not None and 0 < steps <= _LONGEST_FLAT * stretch.last:
+        if steps is not None and 0 < steps <= LONGEST_FLAT * stretch.last:
             yield Ramp(steps, shortest(float(np.median(lr)) / level, float(tol[0]) / level), "constant")
         return
     if top == 1:
@@ -152,40 +187,54 @@ def _one_point_ramp(t: float, factor: float, reached: float) -> Iterator[Ramp]:
         yield Ramp(steps, factor, "constant")
 
 
-def roundest(after: float, upto: float) -> float | None:
-    """The integer in (after, upto] with the fewest significant digits, the largest of those; None without one."""
-    low, high = math.floor(after + 1e-9) + 1, math.floor(upto + 1e-9)
-    if low > high:
-        return None
-    unit = 10 ** len(str(abs(high)))
-    while unit > 1 and (high // unit) * unit < low:
-        unit //= 10
-    half = 5 * unit // 10  # 250 is as round as 300
-    best = (high // unit) * unit
-    return float(best if best or not half or half < low else half)
-
-
-def _read(
-    flat: Stretch, first: float, drops: list[_Drop], gamma: float, shift: float, ramp: Ramp
-) -> Iterator[Candidate]:
+def _read(flat: Stretch, levels: _Levels, shift: float, ramp: Ramp) -> Iterator[Candidate]:
     warmup = {"shift": shift, "warmup_steps": ramp.steps, "start_factor": ramp.start_factor, "kind": ramp.kind}
+    for main, numbers, extra in _mains(flat, levels, shift - ramp.steps):
+        yield make_candidate(main, numbers, extra_cost=extra, **warmup)  # type: ignore[arg-type]
+
+
+def _mains(flat: Stretch, levels: _Levels, lead: float) -> Iterator[tuple[Schedule, list[float], float]]:
+    """(schedule, its numbers, what is unusual about it), `lead` being from a tick of the stretch to one of its own."""
+    first, drops, gamma = levels.first, levels.drops, levels.gamma
     if not drops:
-        yield make_candidate(Constant(first), [first], **warmup)  # type: ignore[arg-type]
+        yield Constant(first), [first], 0.0
         return
-    lead = shift - ramp.steps  # from a tick of the stretch to one of the main schedule
-    size = _step_size(drops, flat.last, lead)
+    size = None if levels.floor else _step_size(drops, flat.last, lead)
     if size is not None:
-        yield make_candidate(StepLR(first, int(size), gamma), [first, size, gamma], **warmup)  # type: ignore[arg-type]
+        yield StepLR(first, int(size), gamma), [first, size, gamma], 0.0
     marks = [mark for drop in drops for mark in [roundest(drop.after + lead, drop.at + lead)] * drop.count]
-    if len(marks) <= MAX_MILESTONES and all(mark is not None and mark > 0 for mark in marks):
-        # The roundest ticks of neighbouring gaps need not be in order where a log is sparse.
-        milestones = tuple(sorted(int(mark) for mark in marks if mark is not None))
-        yield make_candidate(
-            MultiStepLR(first, milestones, gamma),
-            [first, gamma, *milestones],
-            extra_cost=0.5,
-            **warmup,  # type: ignore[arg-type]
-        )
+    # The roundest ticks of neighbouring gaps need not be in order where a log is sparse.
+    milestones = tuple(sorted(int(mark) for mark in marks if mark is not None and mark > 0))
+    if len(milestones) < len(marks):
+        return
+    if len(marks) <= MAX_MILESTONES and not levels.floor:
+        described = sum(_mark_cost(mark, mark - lead, flat.planned) for mark in milestones)
+        yield MultiStepLR(first, milestones, gamma), [first, gamma], 0.5 + described
+    if size is None and len(set(milestones)) == len(milestones) and (len(milestones) > 1 or levels.floor):
+        patience, cost = _patience(drops)
+        plateau = ReduceLROnPlateau(first, milestones, gamma, levels.floor, patience)
+        yield plateau, [first, gamma, levels.floor], _PLATEAU_COST + cost
+
+
+def _mark_cost(mark: float, tick: float, planned: tuple[float, ...]) -> float:
+    """Description length of a milestone: its digits, or those of the share of the planned length that it stands at."""
+    shares = (tick / end for end in planned if end > tick)
+    return min([digits(mark), *(1.0 + digits(rounded(x, 3)) for x in shares if _is_share(x, tick))])
+
+
+def _is_share(share: float, tick: float) -> bool:
+    return abs(rounded(share, 2) - share) * tick <= share
+
+
+def _patience(drops: list[_Drop]) -> tuple[int | None, float]:
+    """The patience where equal least distances of the cuts tell it, and the description length of when they came."""
+    seen = all(drop.at - drop.after <= 1.0 for drop in drops)
+    gaps = np.diff([drop.at for drop in drops])
+    least = float(gaps.min()) if len(gaps) else 0.0
+    equal = int(np.sum(gaps == least))
+    if not seen or equal < _EQUAL_GAPS or least < 2:
+        return None, _CUT_COST * len(drops)
+    return int(least) - 1, _CUT_COST * (len(drops) - equal) + digits(least)
 
 
 def _step_size(drops: list[_Drop], last: float, lead: float) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrdoctor.identify.candidate import SHIFT_COST, Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.candidate import PART_TICK_COST, SHIFT_COST, Candidate, digits, make_candidate, rounded
 from lrdoctor.identify.models import MODELS, TICKS, Model, Numbers
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
@@ -17,9 +17,6 @@ from lrdoctor.schedules import LinearLR, PolynomialLR
 SHIFTS = (0.0, 1.0, -1.0)
 SIMPLIFIED = 6
 """So many of the best fits are worked out to their shortest statement."""
-
-PART_TICK_COST = 4.0
-"""Description length of a horizon that is no whole number of ticks: no torch scheduler takes one."""
 
 _NEAR_SHIFT = 0.01  # of the peak
 _FEWEST_BETWEEN, _FEW = 2, 5

@@ -71,6 +71,11 @@ class Stretch:
         around = np.concatenate([even, early, len(self) - 1 - early, sharp, sharp - 1, [self.top]])
         return self.at(np.unique(np.clip(around, 0, len(self) - 1)))
 
+    @property
+    def columns(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(t, lr, tol)."""
+        return self.t, self.lr, self.tol
+
     def at(self, index: np.ndarray[tuple[int], np.dtype[np.int64]] | slice) -> Stretch:
         """The points at these indices, on the same clock."""
         return Stretch(self.t[index], self.lr[index], self.tol[index], self.planned, self.slack, self.quantum)

@@ -23,3 +23,9 @@ def ints(values: npt.ArrayLike | Sequence[int]) -> IntArray:
     array = np.array(values, dtype=np.int64).reshape(-1)
     array.flags.writeable = False
     return array
+
+
+def frozen(values: FloatArray) -> FloatArray:
+    """`values` itself, made read-only: for an array that nobody else holds."""
+    values.flags.writeable = False
+    return values

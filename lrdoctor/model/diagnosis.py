@@ -42,7 +42,12 @@ class LossBand:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counterfactual:
-    """What the fixed schedule would have done to the loss: estimated, refused (with the reason) or not needed."""
+    """What the fixed schedule would have done to the loss: estimated, refused (with the reason) or not needed.
+
+    Estimated is a number with its interval, or a `direction` alone: then there is no number and `reason` says why.
+    `observed_final_loss` is None where the run diverged. `leaned_on` names the models the prior comes from, `settle`
+    the one experiment that would narrow the answer, `notes` what else was done to get it.
+    """
 
     status: Literal["estimated", "refused", "not-needed"]
     reason: str | None = None
@@ -55,6 +60,23 @@ class Counterfactual:
     band: LossBand | None = None
     device: str | None = None
     seconds: float | None = None
+    leaned_on: tuple[str, ...] = ()
+    settle: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gain(self) -> float | None:
+        """Observed less estimated final loss; None where either is missing."""
+        if self.observed_final_loss is None or self.estimated_final_loss is None:
+            return None
+        return self.observed_final_loss - self.estimated_final_loss
+
+    @property
+    def gain_90(self) -> tuple[float, float] | None:
+        """The interval of the gain."""
+        if self.observed_final_loss is None or self.interval_90 is None:
+            return None
+        return self.observed_final_loss - self.interval_90[1], self.observed_final_loss - self.interval_90[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,11 +9,17 @@ from lrdoctor.model.schedule import Schedule, Unit
 
 @dataclass(frozen=True, slots=True)
 class WarmupShape:
-    """The ramp in front of a schedule: `steps` ticks from `start_factor` x peak. `kind`: see `schedules.ramps`."""
+    """The ramp in front of a schedule: `steps` ticks from `start_factor` x peak. `kind`: see `schedules.ramps`.
+
+    `overlaid` where it stands in for the schedule's own first ticks instead of going before them. `unit` is what
+    `steps` counts where that is not the schedule's tick: "update" beside a schedule stepped per epoch.
+    """
 
     kind: str
     steps: float
     start_factor: float
+    overlaid: bool = False
+    unit: Unit | None = None
 
 
 SURE = 0.5
@@ -29,7 +35,8 @@ class Fit:
     tick or None where it cannot be told; `steps_per_tick` how many trajectory steps pass per tick (1 for "update", N
     for "epoch"). `shift` is the constant lead of the logged value in ticks (1: logged after `scheduler.step()`).
     `fit_error` is max |fitted - logged| / peak; `confidence` in [0, 1]; `exact` True where the closed form agrees with
-    every point to the rounding of the log. `assumed` lists what was taken on trust ("div_factor = 25").
+    every point to the rounding of the log. `runner_up` is the next best family and `evidence` the decimal logarithm of
+    the odds against it (None without one). `assumed` lists what was taken on trust ("div_factor = 25").
     """
 
     schedule: Schedule
@@ -44,6 +51,7 @@ class Fit:
     warmup: WarmupShape | None = None
     shift: float = 0.0
     runner_up: str | None = None
+    evidence: float | None = None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -65,7 +73,16 @@ class Fit:
         horizon = self.schedule.horizon
         if horizon is None:
             return None
-        return (horizon + (self.warmup.steps if self.warmup else 0.0)) * self.steps_per_tick
+        return horizon * self.steps_per_tick + (
+            0.0 if self.warmup is None or self.warmup.overlaid else self.warmup_span
+        )
+
+    @property
+    def warmup_span(self) -> float:
+        """Trajectory steps of the warmup; 0 without one."""
+        if self.warmup is None:
+            return 0.0
+        return self.warmup.steps * (self.steps_per_tick if self.warmup.unit is None else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def contents_of(root: object) -> Contents:
 
 
 def _visit(value: object, name: str, depth: int, found: Contents) -> None:
-    found.nodes += 1
+    found.nodes += 1 + _groups_in(value)
     if found.nodes > _MAX_NODES:
         return
     if isinstance(value, Tensor):
@@ -77,6 +77,13 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
 def is_aside(name: str) -> bool:
     """Whether a part of this name holds neither weights nor training state."""
     return _ASIDE.search(name) is not None
+
+
+def _groups_in(value: object) -> int:
+    """What there is to look at in an optimizer: a pickle can name one long list from each of very many."""
+    held = mapping(value)
+    groups = held.get("param_groups") if held else None
+    return len(groups) if isinstance(groups, list | tuple) else 0
 
 
 def _named_scheduler(value: object, name: str) -> bool:

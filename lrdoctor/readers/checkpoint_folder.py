@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Checkpoint, Note, OptimizerState, ScalerState, SchedulerState
 from lrdoctor.readers import checkpoint_names as names
 from lrdoctor.readers.checkpoint_contents import contents_of
@@ -23,7 +24,6 @@ from lrdoctor.readers.storage import Entry, content_of, entries, head_of, joined
 from lrdoctor.readers.torch_file import opened
 
 LFS_MAGIC = b"version https://git-lfs.github.com/spec"
-MAX_STATE_BYTES = 256 << 20
 _LONGEST_TRACKER = 64  # bytes: an iteration, or the name of a folder
 
 
@@ -114,6 +114,9 @@ def _gather(item: str, entry: Entry, found: _Gathered) -> None:
     try:
         if entry.is_dir:
             _gather_folder(item, found)
+        elif not entry.is_file:  # a pipe would keep its reader waiting
+            if _relevant(entry.name):
+                found.notes.append(Note(item, f"{entry.name} is neither a regular file nor a folder"))
         elif not _is_pointer(item, found):
             _gather_file(item, found)
     except ReadError as error:
@@ -252,8 +255,8 @@ def _sharded_optimizer(folder: str, found: _Gathered) -> None:
 
 
 def _gather_trainer_state(item: str, found: _Gathered) -> None:
-    if size_of(item) > MAX_STATE_BYTES:
-        raise ReadError("The trainer state is too large.", where=item, why="more than 256 MB")
+    if size_of(item) > limits().document_bytes:
+        raise ReadError("The trainer state is too large.", where=item, why=raised_by("document_bytes"))
     try:
         state = json.loads(content_of(item))
     except (ValueError, RecursionError) as error:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Scalar
 from lrdoctor.readers.plain import Number, mapping, scalar
 from lrdoctor.readers.storage import content_of, head_of, is_dir, size_of
 from lrdoctor.readers.torch_file import opened
 
-MAX_JSON_BYTES = 16 << 20
 # Where settings lie in a checkpoint, by framework: Lightning, timm and MAE, Ultralytics, YOLOv5, nanoGPT, fairseq.
 _PLACES = ("hyper_parameters", "args", "train_args", "opt", "config", "hparams", "hyp")
 # lrdoctor's name <- the names settings go by; the first that is there counts.
@@ -68,8 +68,8 @@ def training_arguments(path: str) -> Iterator[Hint]:
 
 
 def _from_json(path: str) -> Iterator[Hint]:
-    if size_of(path) > MAX_JSON_BYTES:
-        raise ReadError("The training arguments are too large.", where=path)
+    if size_of(path) > limits().settings_bytes:
+        raise ReadError("The training arguments are too large.", where=path, why=raised_by("settings_bytes"))
     try:
         settings = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from functools import cache
 
+import google_crc32c
 import numpy as np
 import numpy.typing as npt
+
+from lrdoctor.readers.pages import PAGE_BYTES, Pages
 
 UIntArray = npt.NDArray[np.uint32]
 _REFLECTED = 0x82F63B78
@@ -25,11 +28,6 @@ def _byte_table() -> UIntArray:
 
 
 @cache
-def _byte_list() -> list[int]:
-    return [int(entry) for entry in _byte_table()]
-
-
-@cache
 def _pair_table() -> UIntArray:
     """As the byte table, for two bytes at a time."""
     table, pairs = _byte_table(), np.arange(1 << 16, dtype=np.uint32)
@@ -39,10 +37,18 @@ def _pair_table() -> UIntArray:
 
 
 def masked_crc(data: bytes) -> int:
-    table, crc = _byte_list(), 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
+    return _masked(google_crc32c.value(data))
+
+
+def masked_crc_of(data: bytes | Pages, start: int, stop: int) -> int:
+    """The same of data[start:stop], page by page."""
+    crc = 0
+    for at in range(start, stop, PAGE_BYTES):
+        crc = google_crc32c.extend(crc, data[at : min(at + PAGE_BYTES, stop)])
+    return _masked(crc)
+
+
+def _masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 

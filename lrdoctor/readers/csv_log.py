@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import BinaryIO, TextIO
+
+import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.csv_block import count
+from lrdoctor.readers.csv_block import numbers as block_of_numbers
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
-from lrdoctor.readers.opening import absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.opening import absent_data, decoded, encoding_of, is_text, lines, text_stream
 from lrdoctor.readers.parts import split
 from lrdoctor.readers.rows import Rows, is_axis
+from lrdoctor.readers.storage import open_binary
 from lrdoctor.readers.tracker_columns import names_of, runs_of
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
 _DELIMITERS = (",", "\t", ";")
-_MAX_COLUMNS = 20_000
+_BLOCK_BYTES = 1 << 22
 _TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -69,9 +76,8 @@ def read(path: str) -> Iterator[Series | Note]:
         yield absent
         return
     file, run = split(path)
-    with text_stream(file) as stream:
-        table = _Table(path, run)
-        table.fill(stream)
+    table = _Table(path, run)
+    table.fill(file)
     yield from table.rows.series()
     yield from table.notes()
 
@@ -106,6 +112,14 @@ class _Column:
         return self.element_names
 
 
+def _passed_line(stream: BinaryIO) -> bool:
+    """Whether there was a line with an end to pass over, however long."""
+    while piece := stream.readline(_BLOCK_BYTES):
+        if piece.endswith(b"\n"):
+            return True
+    return False
+
+
 class _Table:
     """Fills `rows`, and counts what did not fit for one note each."""
 
@@ -121,24 +135,62 @@ class _Table:
         self.cut: int | None = None
         self.halved: int | None = None
         self.last_cell = ""
+        self.delimiter = ","
 
-    def fill(self, stream: TextIO) -> None:
-        source = _Source(stream)
-        header = source.header()
-        if header is None:
-            raise ReadError("The table has no header.", where=self.path, why="it has no line with names of columns")
-        delimiter = _delimiter(header)
-        try:
-            self._name_columns(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True)))
-        except csv.Error as error:
-            raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
-        self._rows(source, delimiter)
-        self.dropped += source.too_long
-        if not source.ended and self.ragged and self.ragged[-1] == source.number:
-            self.cut = self.ragged.pop()
+    def fill(self, file: str) -> None:
+        with text_stream(file) as stream:
+            source = _Source(stream)
+            header = source.header()
+            if header is None:
+                long = f"its first line is too long ({raised_by('line_chars')})"
+                why = long if source.too_long else "it has no line with names of columns"
+                raise ReadError("The table has no header.", where=self.path, why=why)
+            self.delimiter = _delimiter(header)
+            try:
+                self._name_columns(next(csv.reader([header], delimiter=self.delimiter, skipinitialspace=True)))
+            except csv.Error as error:
+                raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
+            if encoding_of(file) != "utf-8":
+                self._rows(source)
+                return
+        with open_binary(file) as stream:
+            if all(_passed_line(stream) for _ in range(source.number)):
+                self._blocks(stream, source.number)
 
-    def _rows(self, source: _Source, delimiter: str) -> None:
-        reader = csv.reader(source, delimiter=delimiter, skipinitialspace=True)
+    def _blocks(self, stream: BinaryIO, number: int) -> None:
+        """The rows below line `number`, many at once where they are regular, else one by one."""
+        while block := stream.read(_BLOCK_BYTES):
+            whole = 0 if b'"' in block else block.rfind(b"\n") + 1
+            stream.seek(whole - len(block), io.SEEK_CUR)
+            if not whole:  # a line or a cell whose end is not in sight
+                self._lines(stream, number)
+                return
+            number += self._block(block[:whole], number)
+            if len(block) < _BLOCK_BYTES:
+                self._lines(stream, number)
+                return
+
+    def _block(self, block: bytes, number: int) -> int:
+        """Take whole lines; how many there are."""
+        lines = count(block, "\n")
+        found = block_of_numbers(block, lines, len(self.columns), self.delimiter)
+        if found is None:
+            self._lines(io.BytesIO(block), number)
+            return lines
+        for column, values in zip(self.columns, found, strict=True):
+            column.numbers += int(np.count_nonzero(~np.isnan(values)))
+        named = {column.name: values for column, values in zip(self.columns, found, strict=True) if column.name}
+        self.rows.add_table(named, number + 1, self.session)
+        last_line = block[block.rfind(b"\n", 0, -1) + 1 :].decode("utf-8", "replace")
+        self.last_cell = last_line.rstrip("\r\n").rpartition(self.delimiter)[2].strip()
+        return lines
+
+    def _lines(self, stream: BinaryIO, number: int) -> None:
+        """What is left of the stream, line by line."""
+        self._rows(_Source(io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n"), number))
+
+    def _rows(self, source: _Source) -> None:
+        reader = csv.reader(source, delimiter=self.delimiter, skipinitialspace=True)
         while True:
             try:
                 for cells in reader:
@@ -146,9 +198,12 @@ class _Table:
                         self._spare_half_a_number(cells, source.number)
                     self._row(cells, source.number)
                     self.last_cell = cells[-1] if cells else ""
-                return
+                break
             except csv.Error:  # a cell without end; the reader goes on with the next line
                 self.dropped.append(source.number)
+        self.dropped += source.too_long
+        if not source.ended and self.ragged and self.ragged[-1] == source.number:
+            self.cut = self.ragged.pop()
 
     def _spare_half_a_number(self, cells: list[str], line: int) -> None:
         """A file cut off inside a number has no line feed behind it: a cell shorter than the one above is suspect."""
@@ -157,8 +212,10 @@ class _Table:
             self.halved = line
 
     def _name_columns(self, cells: Sequence[str]) -> None:
-        if len(cells) > _MAX_COLUMNS:
-            raise ReadError("The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns")
+        if len(cells) > limits().columns:
+            raise ReadError(
+                "The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns ({raised_by('columns')})"
+            )
         known = {column.name: column for column in self.every_column}
         self.columns = [known.get(name) or _Column(name) for name in names_of(_distinct(cells), self.path, self.run)]
         self.every_column += [column for column in self.columns if column.name not in known]
@@ -235,7 +292,8 @@ class _Table:
             message = f"{_counted(len(self.ragged), 'row')} skipped: not as many cells as the header"
             yield Note(self.path, message, f"line {self.ragged[0]}")
         if self.dropped:
-            message = f"{_counted(len(self.dropped), 'line')} skipped: longer than any table row"
+            why = f"longer than any table row ({raised_by('line_chars')})"
+            message = f"{_counted(len(self.dropped), 'line')} skipped: {why}"
             yield Note(self.path, message, f"line {self.dropped[0]}")
         if self.halved is not None:
             message = "the last line has no end: its last number may be cut and was not read"
@@ -247,9 +305,10 @@ class _Table:
 class _Source:
     """The lines of a stream for `csv.reader`; `number` is the one read last, `ended` whether it had an end."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, before: int = 0) -> None:
         self._lines = lines(stream)
-        self.number = 0
+        self._before = before
+        self.number = before
         self.ended = True
         self.too_long: list[int] = []
 
@@ -258,9 +317,9 @@ class _Source:
 
     def __next__(self) -> str:
         line = next(self._lines)
-        self.number, self.ended = line.number, line.ended
+        self.number, self.ended = self._before + line.number, line.ended
         if line.too_long:
-            self.too_long.append(line.number)
+            self.too_long.append(self.number)
         return line.text + "\n"
 
     def header(self) -> str | None:

@@ -46,21 +46,23 @@ def padded_width(width: int) -> int:
 
 def decode(rows: Bytes, length: int, origins: IntArray) -> Iterator[Points | Walked]:
     """The events in `rows`, (n, whole words) of which the first `length` bytes are the record."""
-    left = np.arange(len(rows))
     for _ in range(_MOST_LAYOUTS):
-        if len(left) < _FEWEST_ROWS:
+        if len(rows) < _FEWEST_ROWS:
             break
-        first = _walked(rows[left[0]], length, int(origins[left[0]]))
-        layout = None if first.event is None else _layout(rows[left[0]], length, first.event)
+        first = _walked(rows[0], length, int(origins[0]))
+        layout = None if first.event is None else _layout(rows[0], length, first.event)
         if layout is None:
             yield first
-            left = left[1:]
+            rows, origins = rows[1:], origins[1:]
             continue
-        alike = layout.fits(rows[left])
-        yield from layout.points(rows[left[alike]], origins[left[alike]])
-        left = left[~alike]
-    for row in left:
-        yield _walked(rows[row], length, int(origins[row]))
+        alike = layout.fits(rows)
+        if alike.all():  # the common case, and no copy is made
+            yield from layout.points(rows, origins)
+            return
+        yield from layout.points(rows[alike], origins[alike])
+        rows, origins = rows[~alike], origins[~alike]
+    for row, origin in zip(rows, origins.tolist(), strict=True):
+        yield _walked(row, length, origin)
 
 
 def _walked(row: Bytes, length: int, origin: int) -> Walked:

@@ -17,6 +17,7 @@ from lrdoctor.readers.protowire import (
     Data,
     Field,
     WireError,
+    double_at,
     fields,
     signed,
     text,
@@ -39,8 +40,10 @@ _FLOAT_VAL, _DOUBLE_VAL, _INT_VAL, _INT64_VAL = 5, 6, 7, 10
 _BOOL_VAL, _HALF_VAL, _UINT32_VAL, _UINT64_VAL = 11, 13, 16, 17
 _FIXED_VALUES = {_FLOAT_VAL: ("<f4", 4), _DOUBLE_VAL: ("<f8", 8)}
 _VARINT_VALUES = frozenset({_INT_VAL, _INT64_VAL, _BOOL_VAL, _HALF_VAL, _UINT32_VAL, _UINT64_VAL})
-_STRUCT = {"<f4": "<f", "<f8": "<d", "<i4": "<i", "|u1": "B", "<i2": "<h", "|i1": "b", "<i8": "<q",
-           "<u2": "<H", "<f2": "<e", "<u4": "<I", "<u8": "<Q"}  # fmt: skip
+_STRUCT = {code: struct.Struct(layout) for code, layout in {
+    "<f4": "<f", "<f8": "<d", "<i4": "<i", "|u1": "B", "<i2": "<h", "|i1": "b", "<i8": "<q",
+    "<u2": "<H", "<f2": "<e", "<u4": "<I", "<u8": "<Q",
+}.items()}  # fmt: skip
 _HALF, _BFLOAT16 = 19, 14
 
 
@@ -74,7 +77,7 @@ def walk(data: Data, start: int, end: int) -> Event:
     event = Event()
     for found in fields(data, start, end):
         if found.name == _EVENT_WALL and found.wire == FIXED64:
-            event.wall_time, event.wall_at = float(struct.unpack_from("<d", data, found.start)[0]), found.start
+            event.wall_time, event.wall_at = double_at(data, found.start), found.start
         elif found.name == _EVENT_STEP and found.wire == VARINT:
             event.step, event.step_at = signed(found.number), (found.start, found.stop)
         elif found.name == _EVENT_SUMMARY and found.wire == BYTES:
@@ -166,17 +169,18 @@ def _half(bits: int, dtype: int) -> float:
 
 
 def _from_content(data: Data, content: Field, dtype: int) -> Number | None:
-    code = _CONTENT_CODES.get(dtype)
-    piece = bytes(data[content.start : content.stop])
+    code, size = _CONTENT_CODES.get(dtype), content.stop - content.start
     if code == "bf16":
-        return Number(_half(int.from_bytes(piece, "little"), _BFLOAT16), -1, "") if len(piece) == 2 else None
-    if code is None or len(piece) != struct.calcsize(_STRUCT[code]):
+        bits = int.from_bytes(data[content.start : content.start + 2], "little")
+        return Number(_half(bits, _BFLOAT16), -1, "") if size == 2 else None
+    if code is None or size != _STRUCT[code].size:
         return None
     return _fixed(data, content.start, code)
 
 
 def _fixed(data: Data, at: int, code: str) -> Number:
-    return Number(float(struct.unpack_from(_STRUCT[code], data, at)[0]), at, code)
+    layout = _STRUCT[code]
+    return Number(float(layout.unpack(data[at : at + layout.size])[0]), at, code)
 
 
 __all__ = ["HPARAMS_TAG", "Event", "Number", "Scalar", "WireError", "walk"]

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers import mlflow_files
 from lrdoctor.readers.checkpoint_names import is_checkpoint_set, is_part_of_set
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.storage import Entry, entries, identity, is_remote, joined
 
-MAX_DEPTH = 40
 _SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "node_modules", "venv", "env", "site-packages", "dist-packages", "lrdoctor-report"}
 )
@@ -86,8 +86,11 @@ class Walk:
             return None
         folder = Folder(path, _name_of(path, parent), parent)
         self._files(folder, found)
-        if depth < MAX_DEPTH:
+        if depth < limits().folder_depth:
             self._subfolders(folder, found, depth)
+        elif any(map(_is_wanted_folder, found)):
+            reason = f"its folders are nested too deeply ({raised_by('folder_depth')})"
+            self.skipped.append(Skipped(path, reason))
         return folder
 
     def _files(self, folder: Folder, found: list[Entry]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-MAX_DEPTH = 100
+from lrdoctor.limits import limits, raised_by
+
 _INT = re.compile(r"[-+]?\d[\d_]{0,30}")
 _FLOAT = re.compile(r"[-+]?(?:\d[\d_]{0,30})?\.?\d{0,40}(?:[eE][-+]?\d{1,4})?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _TRUE = frozenset({"true", "yes", "on"})
@@ -62,8 +63,8 @@ class _Builder:
             self._put(self._anchors.get(event.anchor or ""), event.anchor or "")
 
     def _begin(self, value: dict[str, object] | list[object], anchor: str | None) -> None:
-        if len(self._open) >= MAX_DEPTH:
-            raise YamlError("nested too deeply")
+        if len(self._open) >= limits().nesting:
+            raise YamlError(f"nested too deeply ({raised_by('nesting')})")
         self._remember(anchor, value)
         self._put(value, "")
         self._open.append(value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers import json_tables
 from lrdoctor.readers.flat import numbers_in
@@ -16,7 +17,6 @@ from lrdoctor.readers.storage import size_of
 from lrdoctor.reconstruct.names import is_eval, lr_name, role_of
 
 KIND = "json"
-MAX_DOCUMENT_BYTES = 256 << 20
 _SNIFFED_DOCUMENT_BYTES = 8 << 20  # a document of this size is parsed to see whether there is a table in it
 _SNIFFED_LINES = 20
 _LINE_SUFFIXES = (".jsonl", ".ndjson", ".txt", ".log", ".out")
@@ -123,22 +123,33 @@ def _of_evaluation(name: str) -> str:
 
 
 def _complaints(path: str, broken: list[Line], last: Line | None) -> Iterator[Note]:
+    long = [line for line in broken if line.too_long]
+    if long:
+        message = f"{_counted(long)} skipped: longer than any record ({raised_by('line_chars')})"
+        yield Note(path, message, f"line {long[0].number}")
+    broken = [line for line in broken if not line.too_long]
     cut = broken.pop() if broken and last is not None and broken[-1] is last and not last.ended else None
     if broken:
-        count = f"{len(broken):,} line{'' if len(broken) == 1 else 's'}"
-        yield Note(path, f"{count} skipped: not a JSON object", f"line {broken[0].number}")
+        yield Note(path, f"{_counted(broken)} skipped: not a JSON object", f"line {broken[0].number}")
     if cut is not None:
         yield Note(path, "truncated: the last line is incomplete and was not read", f"line {cut.number}")
 
 
+def _counted(found: list[Line]) -> str:
+    return f"{len(found):,} line{'' if len(found) == 1 else 's'}"
+
+
 def _why_empty(broken: list[Line]) -> str:
+    if broken and broken[0].too_long:
+        return f"line {broken[0].number} is longer than any record ({raised_by('line_chars')})"
     return f"line {broken[0].number} is not a JSON object" if broken else "none of its lines has a counter or a loss"
 
 
 def _document(path: str) -> object:
     size = size_of(path)
-    if size > MAX_DOCUMENT_BYTES:
-        raise ReadError("The JSON document is too large.", where=path, why=f"{size:,} bytes")
+    if size > limits().document_bytes:
+        why = f"{size:,} bytes ({raised_by('document_bytes')})"
+        raise ReadError("The JSON document is too large.", where=path, why=why)
     try:
         with text_stream(path) as stream:
             return json.loads(stream.read().removeprefix("\ufeff"))

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits
 from lrdoctor.model.arrays import floats, ints
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.inert_yaml import resolved
 from lrdoctor.readers.opening import decoded, lines, text_stream
-from lrdoctor.readers.rows import MAX_TAGS, wall_clock
+from lrdoctor.readers.rows import wall_clock
 from lrdoctor.readers.setting_names import hints_from
 from lrdoctor.readers.storage import entries, head_of, joined
 
@@ -66,7 +67,7 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
 
 def _files(folder: str, tag: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """(name, file) of every metric or parameter; a slash in a name is a folder."""
-    for entry in entries(folder)[:MAX_TAGS]:
+    for entry in entries(folder)[: limits().tags]:
         name = f"{tag}/{entry.name}" if tag else entry.name
         if entry.is_file:
             yield name, joined(folder, entry.name)

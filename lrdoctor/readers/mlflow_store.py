@@ -17,11 +17,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits
 from lrdoctor.model.arrays import floats, ints
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.inert_yaml import resolved
 from lrdoctor.readers.parts import split
-from lrdoctor.readers.rows import MAX_TAGS
 from lrdoctor.readers.setting_names import hints_from
 from lrdoctor.readers.storage import local_copy
 
@@ -69,7 +69,7 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         metrics: dict[str, _Points] = {}
         query = "SELECT rowid, key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? ORDER BY rowid"
         for at, key, value, time, step, is_nan in _rows(store, path, query, run):
-            if isinstance(key, str) and (key in metrics or len(metrics) < MAX_TAGS):
+            if isinstance(key, str) and (key in metrics or len(metrics) < limits().tags):
                 metrics.setdefault(key, _Points()).take(at, math.nan if is_nan else value, time, step)
         params = {str(key): value for key, value in _rows(store, path, _PARAMS, run)}
     if not metrics:

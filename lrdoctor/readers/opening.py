@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits
 from lrdoctor.model.run import Note
 from lrdoctor.readers.storage import head_of, open_binary
 
@@ -16,7 +17,6 @@ HEAD_BYTES = 4096
 LFS_MAGIC = b"version https://git-lfs.github.com/spec"
 LFS_MESSAGE = "git-LFS pointer, not the data; run git lfs pull"
 EMPTY_MESSAGE = "the file is empty"
-MAX_LINE = 1 << 20  # characters; longer than any line a logger writes, so that a file without line ends stays harmless
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # Bytes that no text has: the control characters save tab, line feed, form feed, carriage return, escape, backspace.
 _CONTROLS = bytes(set(range(32)) - {8, 9, 10, 12, 13, 27})
@@ -26,7 +26,7 @@ _CONTROLS = bytes(set(range(32)) - {8, 9, 10, 12, 13, 27})
 class Line:
     """One physical line, without its end. `number` is 1-based; `ended` is False for a last line that was cut off.
 
-    `too_long` marks a line of more than `MAX_LINE` characters: its text is dropped.
+    `too_long` marks a line of more than `line_chars` characters: its text is dropped.
     """
 
     number: int
@@ -69,32 +69,36 @@ def _encoding(head: bytes) -> str:
     return "utf-16" if head.startswith(_UTF16_MARKS) else "utf-8"
 
 
+def encoding_of(path: str) -> str:
+    return _encoding(read_head(path))
+
+
 @contextmanager
 def text_stream(path: str) -> Iterator[TextIO]:
     """The file as text, line ends untouched, undecodable bytes replaced."""
-    encoding = _encoding(read_head(path))
+    encoding = encoding_of(path)
     with open_binary(path) as raw, TextIOWrapper(raw, encoding=encoding, errors="replace", newline="\n") as stream:
         yield stream
 
 
 def lines(stream: TextIO) -> Iterator[Line]:
     """The lines of a stream. Only a line feed ends one; a carriage return before it is removed with it."""
-    number = 0
-    while text := stream.readline(MAX_LINE):
+    number, most = 0, limits().line_chars
+    while text := stream.readline(most):
         number += 1
         if number == 1:
             text = text.removeprefix("\ufeff")
         if text.endswith("\n"):
             yield Line(number, text.rstrip("\r\n"))
-        elif len(text) < MAX_LINE:
+        elif len(text) < most:
             yield Line(number, text, ended=False)
         else:
-            yield Line(number, "", ended=_skip_rest(stream), too_long=True)
+            yield Line(number, "", ended=_skip_rest(stream, most), too_long=True)
 
 
-def _skip_rest(stream: TextIO) -> bool:
+def _skip_rest(stream: TextIO, most: int) -> bool:
     """Read on to the end of the line; whether there was one."""
-    while text := stream.readline(MAX_LINE):
+    while text := stream.readline(most):
         if text.endswith("\n"):
             return True
     return False

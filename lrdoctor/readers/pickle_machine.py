@@ -6,24 +6,45 @@ Every opcode of protocols 0 to 5 is carried out on plain containers. Where Pytho
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.readers.pickle_calls import call
+from lrdoctor.readers.pickle_tensors import CALL, REBUILD, Deferred
 from lrdoctor.readers.skeleton import Blob, Global, Storage, Stub
 
-Buffer = bytes | mmap.mmap
-MAX_OPCODES = 10_000_000  # a checkpoint with 100,000 parameter tensors needs fewer; about 5 s
 KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
 MAX_INT_BYTES = 9  # an unsigned 64-bit seed needs nine; longer numbers serve only to slow a reader down
 _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _MAX_KEY_PARTS = 16
 
 
+class Watcher(Protocol):
+    """Told of every opcode once it was carried out: the bytes `start` to `end` are the opcode and its argument."""
+
+    def after(self, opcode: int, start: int, end: int, stack: Sequence[object]) -> None: ...
+
+
+class CutError(ReadError):
+    """The data ends inside the pickle."""
+
+
+_ENDS_EARLY = (IndexError, struct.error)
+_MALFORMED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
+_LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
+
+
 def describe(
-    data: Buffer, start: int = 0, *, keep_bytes: int = KEEP_BYTES, where: str | None = None
+    data: bytes,
+    start: int = 0,
+    *,
+    keep_bytes: int = KEEP_BYTES,
+    where: str | None = None,
+    watcher: Watcher | None = None,
 ) -> tuple[object, int]:
     """The object pickled at byte `start` of `data` as a skeleton, and the position behind it.
 
@@ -32,11 +53,15 @@ def describe(
     """
     machine = _Machine(data, start, keep_bytes)
     try:
-        root = machine.run()
-    except (IndexError, struct.error) as error:
-        why = "it ends inside a pickle, or the pickle is malformed" if machine.pos >= len(data) else "malformed pickle"
-        raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        root = machine.run() if watcher is None else machine.run_watched(watcher)
+    except _ENDS_EARLY as error:
+        if machine.pos + _LONGEST_ARGUMENT > len(data):
+            why = "it ends inside a pickle, or the pickle is malformed"
+            raise CutError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
+        raise ReadError(
+            "The pickled part cannot be read.", where=_place(where, machine), why="malformed pickle"
+        ) from error
+    except _MALFORMED as error:
         why = f"malformed pickle ({type(error).__name__})"
         raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
     return root, machine.pos
@@ -50,9 +75,9 @@ def _place(where: str | None, machine: _Machine) -> str:
 class _Machine:
     """The stack, the stacks below the marks, and the memo."""
 
-    __slots__ = ("copied", "data", "keep", "memo", "pos", "stack", "under")
+    __slots__ = ("copied", "data", "keep", "left", "memo", "most_copied", "pending", "pos", "stack", "under")
 
-    def __init__(self, data: Buffer, start: int, keep: int) -> None:
+    def __init__(self, data: bytes, start: int, keep: int) -> None:
         self.data = data
         self.pos = start
         self.keep = keep
@@ -60,27 +85,89 @@ class _Machine:
         self.under: list[list[object]] = []
         self.memo: dict[int, object] = {}
         self.copied = 0
+        self.left = limits().pickle_instructions
+        self.most_copied = self.left + len(data)
+        self.pending: list[Deferred] = []
 
     def run(self) -> object:
-        """Carry out opcodes up to STOP. The three that make up half of a checkpoint's pickle are done in place."""
-        data, handlers, memo = self.data, _HANDLERS, self.memo
-        for _ in range(MAX_OPCODES):
+        """Carry out opcodes up to STOP."""
+        while True:
+            try:
+                return self._carry_out()
+            except KeyError:
+                if not self.pending:
+                    raise
+                self._settle()
+                self.pos -= 1  # back to the opcode that asked for what a tensor stepped over has put into the memo
+
+    def _carry_out(self) -> object:
+        """Opcodes up to STOP. Those that make up half of a checkpoint's pickle are done in place."""
+        data, handlers, memo, four = self.data, _HANDLERS, self.memo, _U4.unpack_from
+        for self.left in range(self.left, 0, -1):  # noqa: B020 - what is left outlives the loop
             opcode = data[self.pos]
             self.pos += 1
             if opcode == _BINPUT:
                 memo[data[self.pos]] = self.stack[-1]
                 self.pos += 1
             elif opcode == _BINGET:
-                self.stack.append(memo[data[self.pos]])
+                value = memo[data[self.pos]]
                 self.pos += 1
+                self.stack.append(self._stepped_over(value) if value is REBUILD else value)
             elif opcode == _LONG_BINPUT:
-                memo[_U4.unpack_from(data, self.pos)[0]] = self.stack[-1]
+                memo[four(data, self.pos)[0]] = self.stack[-1]
                 self.pos += 4
+            elif opcode == _LONG_BINGET:
+                value = memo[four(data, self.pos)[0]]
+                self.pos += 4
+                self.stack.append(self._stepped_over(value) if value is REBUILD else value)
             elif opcode == _STOP:
                 return self.stack.pop()
             else:
                 handlers[opcode](self)
-        raise ReadError("The pickled part is too large.", why=f"it has more than {MAX_OPCODES:,} instructions")
+        raise self._too_long()
+
+    def run_watched(self, watcher: Watcher) -> object:
+        """The same, one handler an opcode, with a report after each."""
+        for _ in range(self.left):
+            start = self.pos
+            opcode = self.data[start]
+            self.pos += 1
+            if opcode == _STOP:
+                return self.stack.pop()
+            _HANDLERS[opcode](self)
+            watcher.after(opcode, start, self.pos, self.stack)
+        raise self._too_long()
+
+    def _too_long(self) -> ReadError:
+        why = f"it has too many instructions ({raised_by('pickle_instructions')})"
+        return ReadError("The pickled part is too large.", why=why)
+
+    def _stepped_over(self, rebuild: Global) -> object:
+        """The tensor that the call to come would rebuild; the function itself where the call is not the usual one."""
+        call = CALL.match(self.data, self.pos)
+        if call is None:
+            return rebuild
+        self.pos = call.end()
+        found = Deferred(call, self)
+        self.pending.append(found)
+        return found
+
+    def recall(self, index: int) -> object:
+        """What the memo has at `index`, or None."""
+        if index not in self.memo and self.pending:
+            self._settle()
+        return self.memo.get(index)
+
+    def _settle(self) -> None:
+        """Carry out the calls that were stepped over, for what they put into the memo."""
+        pending, self.pending = self.pending, []
+        for tensor in pending:
+            inner = _Machine(tensor.call[0] + b".", 0, self.keep)
+            inner.memo = self.memo
+            inner.stack = [REBUILD]
+            with contextlib.suppress(*_ENDS_EARLY, *_MALFORMED):  # a call that cannot be carried out leaves nothing
+                inner.run()
+                self.memo[tensor.put] = tensor
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -115,9 +202,10 @@ class _Machine:
     def called(self, function: object, args: tuple[object, ...]) -> object:
         """The call's description. What calls copy is bounded: a short pickle can name one long list many times."""
         given = args[0] if args else None
-        self.copied += len(given) if isinstance(given, list | tuple | dict) else 0
-        if self.copied > MAX_OPCODES:
-            raise ReadError("The pickled part is too large.", why="it copies the same containers over and over")
+        self.copied += len(given) if isinstance(given, list | tuple | dict | str | bytes) else 0
+        if self.copied > self.most_copied:
+            why = f"it copies the same contents over and over ({raised_by('pickle_instructions')})"
+            raise ReadError("The pickled part is too large.", why=why)
         return call(function, args)
 
     def marked(self) -> list[object]:
@@ -128,7 +216,7 @@ class _Machine:
 
 
 _U1, _U2, _I4, _U4, _U8, _F8 = (struct.Struct(layout) for layout in ("<B", "<H", "<i", "<I", "<Q", ">d"))
-_STOP, _BINPUT, _BINGET, _LONG_BINPUT = b".qhr"
+_STOP, _BINPUT, _BINGET, _LONG_BINPUT, _LONG_BINGET = b".qhrj"
 _Handler = Callable[[_Machine], None]
 _HANDLERS: dict[int, _Handler] = {}
 
@@ -168,6 +256,29 @@ def _dup(m: _Machine) -> None:
     m.stack.append(m.stack[-1])
 
 
+# The four that `_carry_out` does in place, for `run_watched`.
+
+
+@_on(b"q")
+def _binput(m: _Machine) -> None:
+    m.memo[m.number(_U1)] = m.stack[-1]
+
+
+@_on(b"r")
+def _long_binput(m: _Machine) -> None:
+    m.memo[m.number(_U4)] = m.stack[-1]
+
+
+@_on(b"h")
+def _binget(m: _Machine) -> None:
+    m.stack.append(m.memo[m.number(_U1)])
+
+
+@_on(b"j")
+def _long_binget(m: _Machine) -> None:
+    m.stack.append(m.memo[m.number(_U4)])
+
+
 @_on(b"p")
 def _put(m: _Machine) -> None:
     m.memo[int(m.line())] = m.stack[-1]
@@ -178,15 +289,13 @@ def _memoize(m: _Machine) -> None:
     m.memo[len(m.memo)] = m.stack[-1]
 
 
-@_on(b"j")
-def _long_binget(m: _Machine) -> None:
-    m.stack.append(m.memo[_U4.unpack_from(m.data, m.pos)[0]])
-    m.pos += 4
-
-
 @_on(b"g")
 def _get(m: _Machine) -> None:
-    m.stack.append(m.memo[int(m.line())])
+    start = m.pos
+    index = int(m.line())
+    if index not in m.memo:
+        m.pos = start
+    m.stack.append(m.memo[index])
 
 
 @_on(b"\x80")
@@ -292,7 +401,9 @@ def _unicode(m: _Machine) -> None:
 
 @_on(b"X")
 def _binunicode(m: _Machine) -> None:
-    m.stack.append(_text(m, m.number(_U4)))
+    (length,) = _U4.unpack_from(m.data, m.pos)
+    m.pos += 4
+    m.stack.append(_text(m, length))
 
 
 @_on(b"\x8c", b"U")
@@ -440,8 +551,10 @@ def _set_pairs(target: object, flat: list[object]) -> None:
     pairs = target.pairs if isinstance(target, Stub) else target
     if not isinstance(pairs, dict) or len(flat) % 2:
         raise TypeError("keys and values for something that is no dict")
-    for index in range(0, len(flat), 2):
-        pairs[key(flat[index])] = flat[index + 1]
+    names = flat[::2]
+    if not {*map(type, names)} <= _SCALARS:
+        names = [*map(key, names)]
+    pairs.update(zip(names, flat[1::2], strict=True))
 
 
 def key(value: object) -> object:
@@ -476,7 +589,8 @@ def _frozenset(m: _Machine) -> None:
 @_on(b"c")
 def _global(m: _Machine) -> None:
     module = m.line()
-    m.stack.append(Global(module, m.line()))
+    made = Global(module, m.line())
+    m.stack.append(REBUILD if made == REBUILD else made)  # the very object, as it is looked for at every use
 
 
 @_on(b"\x93")

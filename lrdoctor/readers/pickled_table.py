@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, floats, ints
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers.arrow_texts import arrow_texts
@@ -20,7 +21,6 @@ from lrdoctor.readers.skeleton import Stub
 from lrdoctor.readers.storage import content_of, size_of
 
 KIND = "pickle"
-MAX_BYTES = 1 << 30
 _MAX_TABLES = 1000
 _AXES = ("step", "global_step", "iteration", "iter", "it", "epoch", "_step", "tokens")
 
@@ -52,13 +52,13 @@ def read(path: str) -> Iterator[Series | Note]:
 def _skeleton(path: str) -> object:
     try:
         size = size_of(path)
-        if size > MAX_BYTES:
-            why = f"{size:,} bytes; at most {MAX_BYTES:,} are read"
+        if size > limits().pickle_bytes:
+            why = f"{size:,} bytes ({raised_by('pickle_bytes')})"
             raise ReadError("The pickle is too large.", where=path, why=why)
         data = content_of(path)
     except OSError as error:
         raise ReadError("The pickle cannot be opened.", where=path, why=error.strerror or str(error)) from error
-    root, _ = describe(data, keep_bytes=MAX_BYTES, where=path)
+    root, _ = describe(data, keep_bytes=limits().pickle_bytes, where=path)
     return root
 
 

@@ -5,13 +5,14 @@ Source: protobuf.dev/programming-guides/encoding (varints, tags, length-delimite
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lrdoctor.readers.pages import Pages
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-Data = bytes | mmap.mmap
+Data = bytes | Pages
 _FLOAT = struct.Struct("<f")
 _DOUBLE = struct.Struct("<d")
 _MAX_VARINT_BYTES = 10
@@ -74,11 +75,11 @@ def fields(data: Data, start: int, end: int) -> Iterator[Field]:
 
 
 def float_at(data: Data, at: int) -> float:
-    return float(_FLOAT.unpack_from(data, at)[0])
+    return float(_FLOAT.unpack(data[at : at + 4])[0])
 
 
 def double_at(data: Data, at: int) -> float:
-    return float(_DOUBLE.unpack_from(data, at)[0])
+    return float(_DOUBLE.unpack(data[at : at + 8])[0])
 
 
 def text(data: Data, found: Field) -> str:

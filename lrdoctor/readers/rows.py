@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lrdoctor.model.arrays import FloatArray, floats, ints
+from lrdoctor.limits import limits, raised_by
+from lrdoctor.model.arrays import FloatArray, IntArray, floats, frozen, ints
 from lrdoctor.model.run import Note, Series
 
 # Step counters as frameworks spell them, lower case, by their last part: knowledge of names seen in public logs.
@@ -25,7 +26,6 @@ _AXIS_NAMES = frozenset(
 _SAME_COUNTER = {"train_num_updates": "num_updates", "valid_num_updates": "num_updates"}
 _CLOCK_NAMES = frozenset({"_timestamp", "wall_time", "walltime", "timestamp", "wall time", "time/timestamp"})
 _EARLIEST_CLOCK = 1e8  # seconds since 1970: smaller numbers in a column named like a clock are not wall time
-MAX_TAGS = 20_000
 
 
 def is_axis(name: str) -> bool:
@@ -46,8 +46,26 @@ def wall_clock(values: FloatArray) -> FloatArray | None:
 
 @dataclass(slots=True)
 class _Column:
+    """Numbers that came one by one, with the rows they are of, and `tables`: (first row, a number a row or NaN)."""
+
     rows: array[int] = field(default_factory=lambda: array("q"))
     values: array[float] = field(default_factory=lambda: array("d"))
+    tables: list[tuple[int, FloatArray]] = field(default_factory=list)
+
+    def gathered(self) -> tuple[IntArray, FloatArray]:
+        """Rows and values, (n,) each, in the order of the rows."""
+        rows = [np.frombuffer(self.rows, dtype=np.int64)]
+        values = [np.frombuffer(self.values)]
+        for first, numbers in self.tables:
+            absent = np.isnan(numbers)
+            every = np.arange(first, first + len(numbers), dtype=np.int64)
+            rows.append(every[~absent] if absent.any() else every)
+            values.append(numbers[~absent] if absent.any() else numbers)
+        where, what = np.concatenate(rows), np.concatenate(values)
+        if self.rows and self.tables:
+            order = np.argsort(where, kind="stable")
+            return where[order], what[order]
+        return where, what
 
 
 class Rows:
@@ -58,6 +76,7 @@ class Rows:
         self.kind = kind
         self.origin_unit = origin_unit
         self.refused_tags = 0
+        self._most = limits().tags
         self._origins = array("q")
         self._sessions = array("q")
         self._columns: dict[str, _Column] = {}
@@ -78,6 +97,18 @@ class Rows:
                 column.rows.append(row)
                 column.values.append(value)
 
+    def add_table(self, values: Mapping[str, FloatArray], first_origin: int, session: int = 0) -> None:
+        """Many rows at once, all from lines that follow each other: (n,) per tag, NaN where a row lacks it."""
+        length = len(next(iter(values.values()), ()))
+        first = len(self._origins)
+        self._origins.frombytes(np.arange(first_origin, first_origin + length, dtype=np.int64).tobytes())
+        self._sessions.frombytes(np.full(length, session, dtype=np.int64).tobytes())
+        start = {tag: int(np.argmin(np.isnan(numbers))) for tag, numbers in values.items()}
+        for tag in sorted(values, key=lambda tag: start[tag]):  # in the order in which they first appear
+            column = None if np.isnan(values[tag][start[tag]]) else self._column(tag)
+            if column is not None:
+                column.tables.append((first, values[tag]))
+
     def _column(self, tag: str) -> _Column | None:
         if tag in self._columns:
             return self._columns[tag]
@@ -85,7 +116,7 @@ class Rows:
             return self._axes[tag]
         if is_clock(tag):
             return self._clock
-        if len(self._columns) + len(self._axes) >= MAX_TAGS:
+        if len(self._columns) + len(self._axes) >= self._most:
             self.refused_tags += 1
             return None
         name = _SAME_COUNTER.get(tag, tag)
@@ -96,33 +127,40 @@ class Rows:
         """A series per tag, then a note where there were more tags than any log has."""
         origins, sessions = ints(self._origins), ints(self._sessions)
         axes = {name: self._spread(column) for name, column in self._axes.items()}
-        clock = wall_clock(self._spread(self._clock)) if self._clock.rows else None
+        there = self._clock.rows or self._clock.tables
+        clock = wall_clock(self._spread(self._clock)) if there else None
         several = len(sessions) > 0 and bool((sessions != sessions[0]).any())
         for tag, column in self._columns.items():
-            rows = np.frombuffer(column.rows, dtype=np.int64)
+            rows, values = column.gathered()
+            everywhere = len(rows) == len(origins)  # then all series share the arrays, which cannot be written to
             yield Series(
                 path=self.path,
                 tag=tag,
-                values=floats(column.values),
-                axes=_of_rows(axes, rows),
-                origin=ints(origins[rows]),
+                values=frozen(values),
+                axes=_known(axes) if everywhere else _of_rows(axes, rows),
+                origin=origins if everywhere else ints(origins[rows]),
                 kind=self.kind,
                 origin_unit=self.origin_unit,
-                wall_time=None if clock is None else floats(clock[rows]),
-                session=ints(sessions[rows]) if several else None,
+                wall_time=None if clock is None else clock if everywhere else floats(clock[rows]),
+                session=None if not several else sessions if everywhere else ints(sessions[rows]),
             )
         if self.refused_tags:
-            yield Note(self.path, f"more than {MAX_TAGS:,} names in one file; the rest was not read")
+            yield Note(self.path, f"too many names in one file ({raised_by('tags')}); the rest was not read")
 
     def _spread(self, column: _Column) -> FloatArray:
         """(rows,) with NaN where a row lacks the column."""
+        rows, values = column.gathered()
+        if len(rows) == len(self._origins) and bool((rows == np.arange(len(rows))).all()):
+            return frozen(values)
         spread = np.full(len(self._origins), np.nan)
-        if column.rows:
-            spread[np.frombuffer(column.rows, dtype=np.int64)] = np.frombuffer(column.values)
-        return spread
+        spread[rows] = values
+        return frozen(spread)
 
 
-def _of_rows(axes: Mapping[str, FloatArray], rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dict[str, FloatArray]:
+def _of_rows(axes: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatArray]:
     """Each axis at these rows, less the axes that none of them has."""
-    found = {name: floats(axis[rows]) for name, axis in axes.items()}
-    return {name: axis for name, axis in found.items() if not np.isnan(axis).all()}
+    return _known({name: floats(axis[rows]) for name, axis in axes.items()})
+
+
+def _known(axes: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    return {name: axis for name, axis in axes.items() if not np.isnan(axis).all()}

@@ -6,10 +6,9 @@ import json
 import struct
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Checkpoint, Note
 from lrdoctor.readers.storage import window
-
-MAX_HEADER_BYTES = 100 << 20  # the format's own limit
 
 
 def looks_like_safetensors(head: bytes) -> bool:
@@ -23,7 +22,10 @@ def read_safetensors(path: str) -> Checkpoint:
         with window(path) as data:
             size = len(data)
             length = struct.unpack("<Q", data[:8])[0] if size >= 8 else 0
-            header = data[8 : 8 + length] if 0 < length <= MAX_HEADER_BYTES else b""
+            if length > limits().header_bytes:
+                why = f"its header claims {length:,} bytes ({raised_by('header_bytes')})"
+                raise ReadError("The weights cannot be read.", where=path, why=why)
+            header = data[8 : 8 + length]
         names = json.loads(header)
     except OSError as error:
         raise ReadError("The checkpoint cannot be opened.", where=path, why=error.strerror or str(error)) from error

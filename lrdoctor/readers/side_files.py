@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Note
 from lrdoctor.readers.inert_yaml import YamlError, parse
 from lrdoctor.readers.opening import LFS_MAGIC, LFS_MESSAGE, decoded, is_text
 from lrdoctor.readers.setting_names import hints_from
 from lrdoctor.readers.storage import content_of, size_of
 
-MAX_BYTES = 4 << 20
 _NAME = re.compile(
     r"(^|.*[._-])(hparams|hyperparams|hyperparameters|hyp|opts?|options|args|arguments|train(ing)?_args|cli_args"
     r"|params|config|cfg|configuration|settings|ds_config\w{0,40}|deepspeed\w{0,40})\.(ya?ml|json)",
@@ -29,8 +29,8 @@ def is_side_file(path: str) -> bool:
 def read_hints(path: str) -> Iterator[Hint | Note]:
     """The settings lrdoctor has a name for; a note where the file cannot be used. Raises nothing but `OSError`."""
     size = size_of(path)
-    if size > MAX_BYTES:
-        yield Note(path, f"not read: {size:,} bytes are too many for settings")
+    if size > limits().settings_bytes:
+        yield Note(path, f"not read: {size:,} bytes are too many for settings ({raised_by('settings_bytes')})")
         return
     content = content_of(path)
     if content.startswith(LFS_MAGIC):

@@ -1,19 +1,20 @@
 """The one door to files: a path on this machine, or a URL that fsspec opens (s3://, gs://, hf://, memory://...).
 
-Readers name files by the path the user sees and open them here. Local files are opened and mapped as they are; of
+Readers name files by the path the user sees and open them here. Local files are opened where they are; of
 remote ones logs are streamed, and checkpoints read in the ranges asked for. Whatever fails is an `OSError`.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, overload
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from lrdoctor.readers.disk import Disk
 
 if TYPE_CHECKING:
     from lrdoctor.readers.remote import RemoteFile
@@ -22,15 +23,11 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Window(Protocol):
-    """The bytes of a file, read where they are asked for: a memory map, bytes, or a remote file's ranges."""
+    """The bytes of a file, read where they are asked for: from a disk, from memory, or a remote file's ranges."""
 
     def __len__(self) -> int: ...
 
-    @overload
-    def __getitem__(self, where: int) -> int: ...
-
-    @overload
-    def __getitem__(self, where: slice) -> bytes: ...
+    def __getitem__(self, where: slice, /) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +116,14 @@ def content_of(path: str) -> bytes:
 
 @contextmanager
 def window(path: str) -> Iterator[Window]:
-    """The file for reading here and there. An empty file gives empty bytes."""
+    """The file for reading here and there."""
     if is_remote(path):
         yield _remote(path).window()
         return
+    if not Path(path).is_file() and Path(path).exists():  # a pipe would keep its reader waiting
+        raise OSError("it is no regular file")
     with Path(path).open("rb") as stream:
-        if not stream.seek(0, os.SEEK_END):
-            yield b""
-            return
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+        yield Disk(stream)
 
 
 @contextmanager

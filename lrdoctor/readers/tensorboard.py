@@ -5,30 +5,31 @@ Images, histograms, graphs and text make up most bytes of many event files; they
 
 from __future__ import annotations
 
-import mmap
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import FloatArray, IntArray, floats, ints
 from lrdoctor.model.run import Hint, Note, Series
-from lrdoctor.readers.checksum import masked_crc, masked_crcs
+from lrdoctor.readers.checksum import masked_crc_of, masked_crcs
 from lrdoctor.readers.event_columns import Points, Walked, decode, padded_width
 from lrdoctor.readers.event_walk import Event, WireError, walk
 from lrdoctor.readers.hparams_plugin import hints_of
 from lrdoctor.readers.opening import absent_data
-from lrdoctor.readers.rows import MAX_TAGS
-from lrdoctor.readers.storage import local_copy
-from lrdoctor.readers.tfrecord import FOOTER_BYTES, HEADER_BYTES, Batch, Frames, length_in
+from lrdoctor.readers.pages import Pages
+from lrdoctor.readers.protowire import Data
+from lrdoctor.readers.storage import open_binary
+from lrdoctor.readers.tfrecord import FOOTER_BYTES, HEADER_BYTES, Batch, Frames, length_in, pieces
 
 KIND = "tensorboard"
 _LONGEST_ROW = 1024  # bytes: longer records are rarely scalars and are looked at one by one
-_LONGEST_CHECKED = 1 << 16  # bytes: a record with scalars that is longer is taken without its checksum
 
 
 def sniff(path: str, head: bytes) -> bool:
@@ -56,13 +57,10 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
 
 def _scan(path: str, found: _Found) -> Frames:
     try:
-        with (
-            local_copy(path) as file,
-            file.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            frames = Frames(data, len(data))
-            _take_all(data, frames, found)
+        with open_binary(path) as stream:
+            frames = Frames(stream, stream.seek(0, 2))
+            for batch in frames.batches():
+                _take(batch, stream, found)
     except OSError as error:
         raise ReadError("The file cannot be opened.", where=path, why=error.strerror or str(error)) from error
     if not found.records:
@@ -70,46 +68,43 @@ def _scan(path: str, found: _Found) -> Frames:
     return frames
 
 
-def _take_all(data: mmap.mmap, frames: Frames, found: _Found) -> None:
-    for batch in frames.batches():
-        found.records += len(batch.starts)
-        # A view of the mapped file lives only as long as one batch: the map cannot close while one is around.
-        _take_short(np.frombuffer(data, dtype=np.uint8), batch, found)
-        for start, length in _long_records(batch):
-            _take_long(data, start, length, found)
+def _take(batch: Batch, stream: BinaryIO, found: _Found) -> None:
+    found.records += len(batch.starts) + (batch.long is not None)
+    short = batch.lengths <= _LONGEST_ROW
+    for length in np.unique(batch.lengths[short]).tolist():
+        _take_alike(batch, length, found)
+    for start, length in zip(batch.starts[~short].tolist(), batch.lengths[~short].tolist(), strict=True):
+        _take_one(batch.data, start, length, batch.base, found)
+    if batch.long is not None:
+        start, length = batch.long
+        _take_one(Pages(stream, start + length + FOOTER_BYTES), start, length, 0, found)
 
 
-def _take_short(data: npt.NDArray[np.uint8], batch: Batch, found: _Found) -> None:
-    for length in np.unique(batch.lengths[batch.lengths <= _LONGEST_ROW]).tolist():
-        starts = batch.starts[batch.lengths == length]
-        taken = length + FOOTER_BYTES
-        rows = np.zeros((len(starts), padded_width(taken)), dtype=np.uint8)
-        rows[:, :taken] = np.lib.stride_tricks.sliding_window_view(data, taken)[starts]
-        sums = np.ascontiguousarray(rows[:, length:taken]).view("<u4")[:, 0]
-        whole = masked_crcs(rows[:, :length]) == sums
-        origins = starts - HEADER_BYTES
+def _take_alike(batch: Batch, length: int, found: _Found) -> None:
+    """All records of one length, as the rows of a table."""
+    starts = batch.starts[batch.lengths == length]
+    taken = length + FOOTER_BYTES
+    rows = pieces(batch.data, starts, padded_width(taken))
+    whole = masked_crcs(rows[:, :length]) == np.ascontiguousarray(rows[:, length:taken]).view("<u4")[:, 0]
+    origins = starts + (batch.base - HEADER_BYTES)
+    if not whole.all():
         found.damaged += origins[~whole].tolist()
-        if not whole.all():
-            rows, origins = rows[whole], origins[whole]
-        for item in decode(rows, length, origins):
-            found.take(item)
+        rows, origins = rows[whole], origins[whole]
+    for item in decode(rows, length, origins):
+        found.take(item)
 
 
-def _long_records(batch: Batch) -> Iterator[tuple[int, int]]:
-    long = batch.lengths > _LONGEST_ROW
-    return zip(batch.starts[long].tolist(), batch.lengths[long].tolist(), strict=True)
-
-
-def _take_long(data: mmap.mmap, start: int, length: int, found: _Found) -> None:
-    origin, stop = start - HEADER_BYTES, start + length
+def _take_one(data: Data, start: int, length: int, base: int, found: _Found) -> None:
+    """A record by itself; its checksum is looked at where it gives numbers."""
+    origin, stop = base + start - HEADER_BYTES, start + length
     try:
         event = walk(data, start, stop)
     except WireError:
         found.damaged.append(origin)
         return
-    if (event.scalars or event.hparams) and length <= _LONGEST_CHECKED:
+    if event.scalars or event.hparams:
         stated = int.from_bytes(data[stop : stop + FOOTER_BYTES], "little")
-        if masked_crc(data[start:stop]) != stated:
+        if masked_crc_of(data, start, stop) != stated:
             found.damaged.append(origin)
             return
     found.take(Walked(origin, event))
@@ -119,13 +114,13 @@ def _take_long(data: mmap.mmap, start: int, length: int, found: _Found) -> None:
 class _Single:
     """Points of one tag that came one by one."""
 
-    origins: list[int] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-    wall_times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
+    origins: array[int] = field(default_factory=lambda: array("q"))
+    steps: array[float] = field(default_factory=lambda: array("d"))
+    wall_times: array[float] = field(default_factory=lambda: array("d"))
+    values: array[float] = field(default_factory=lambda: array("d"))
 
     def points(self, tag: str) -> Points:
-        columns = (np.array(column, dtype=np.float64) for column in (self.steps, self.wall_times, self.values))
+        columns = (np.array(column) for column in (self.steps, self.wall_times, self.values))
         return Points(tag, np.array(self.origins, dtype=np.int64), *columns)
 
 
@@ -151,7 +146,7 @@ class _Found:
             self._take_event(item.origin, item.event)
 
     def _welcome(self, tag: str) -> bool:
-        if tag not in self.tags and len(self.tags) >= MAX_TAGS:
+        if tag not in self.tags and len(self.tags) >= limits().tags:
             self.refused = True
             return False
         self.tags.setdefault(tag, [])
@@ -197,7 +192,7 @@ class _Found:
             message = several if len(damaged) > 1 else "a damaged record was left out"
             yield Note(self.path, message, f"byte {damaged[0]}")
         if self.refused:
-            yield Note(self.path, f"more than {MAX_TAGS:,} tags in one file; the rest was not read")
+            yield Note(self.path, f"too many tags in one file ({raised_by('tags')}); the rest was not read")
 
 
 def _in_file_order(parts: list[Points]) -> Points:

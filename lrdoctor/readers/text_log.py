@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import raised_by
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.opening import absent_data, is_text, text_stream
 from lrdoctor.readers.rows import Rows
@@ -42,9 +43,10 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         yield absent
         return
     log = _Log()
+    left_out: list[int] = []
     with text_stream(path) as stream:
         last = (0, "")
-        for segment in segments(stream):
+        for segment in segments(stream, left_out):
             log.take(last[0], plain(last[1]))
             last = segment
     halved = _HALF.search(plain(last[1]))  # a text that ends with a line feed ends with an empty segment
@@ -57,6 +59,9 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
         yield Note(path, "the last line has no end: its last number may be cut and was not read", f"line {last[0]}")
     if len(log.per_epoch) == 1:
         yield Hint("steps_per_epoch", next(iter(log.per_epoch)), path, "the total beside each step of an epoch")
+    if left_out:
+        message = f"{len(left_out):,} lines skipped: longer than any line of a log ({raised_by('text_chars')})"
+        yield Note(path, message, f"line {left_out[0]}")
 
 
 @dataclass(slots=True)

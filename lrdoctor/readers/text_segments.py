@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
-MAX_SEGMENT = 16_384  # characters; what is longer is no line of a training log
+from lrdoctor.limits import limits
+
 _CHUNK = 1 << 16
 _OVERWRITES = re.compile(r"[\r\x08]+")  # tqdm returns to the start of the line, old Keras steps back
 _COLOURS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
 
-def segments(stream: TextIO) -> Iterator[tuple[int, str]]:
-    """(line, text) of each, lines counted by line feeds from 1. Texts longer than `MAX_SEGMENT` are left out."""
+def segments(stream: TextIO, left_out: list[int] | None = None) -> Iterator[tuple[int, str]]:
+    """(line, text) of each, lines counted by line feeds from 1. Texts longer than `text_chars` are left out.
+
+    Their lines are added to `left_out`.
+    """
+    most = limits().text_chars
     number, rest, skipping = 1, "", False
     while chunk := stream.read(_CHUNK):
         *whole, last = (rest + chunk).split("\n")
@@ -25,7 +30,9 @@ def segments(stream: TextIO) -> Iterator[tuple[int, str]]:
         for text in shown[skipping:]:
             yield number, text
         skipping = skipping and not shown
-        if len(rest) > MAX_SEGMENT:
+        if len(rest) > most:
+            if left_out is not None and not skipping:
+                left_out.append(number)
             rest, skipping = "", True
     if not skipping:
         yield number, rest

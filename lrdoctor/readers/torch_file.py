@@ -5,15 +5,14 @@ Of the bytes only the pickle, the directory and the numbers asked for are read, 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
-from lrdoctor.readers.checkpoint_zip import Archive, Member, first_member
+from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, Member, first_member
 from lrdoctor.readers.pickle_machine import describe
 from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
@@ -52,11 +51,10 @@ class TorchFile:
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
         code = _DTYPES.get(tensor.dtype or "") or code_of(tensor.storage.type)
-        start = self._start_of(tensor.storage.key)
-        if code is None or start is None or tensor.offset < 0:
+        if code is None or tensor.offset < 0:
             return None
         width = 2 if code == "bf16" else int(code[1])
-        piece = self.data[start + tensor.offset * width : start + (tensor.offset + 1) * width]
+        piece = self._stored(tensor.storage.key, tensor.offset * width, width)
         return _decoded(piece, code, self.order) if len(piece) == width else None
 
     def expect(self, tensors: Iterable[Tensor]) -> None:
@@ -72,23 +70,28 @@ class TorchFile:
         if self.archive is None:
             start = self.places.get(storage.key)
             return None if start is None else (start, start + _WIDEST)
-        member = self.archive.members.get(f"{self.prefix}data/{storage.key}")
+        member = self.archive.member(f"{self.prefix}data/{storage.key}")
         return None if member is None else self.archive.span_of(member)
 
-    def _start_of(self, key: str) -> int | None:
+    def _stored(self, key: str, start: int, count: int) -> bytes:
+        """Bytes of a storage; none where it is not in the file as it is in memory."""
         if self.archive is None:
-            return self.places.get(key)
-        member = self.archive.members.get(f"{self.prefix}data/{key}")
-        return None if member is None or member.method != 0 else self.archive.start_of(member)
+            place = self.places.get(key)
+            return b"" if place is None else self.data[place + start : place + start + count]
+        member = self.archive.member(f"{self.prefix}data/{key}")
+        return b"" if member is None or member.method != 0 else self.archive.beginning(member, start, count)
 
 
 def _decoded(piece: bytes, code: str, order: str) -> float | int | bool:
     if code == "bf16":
-        high, low = (piece, b"\0\0") if order == ">" else (b"\0\0", piece)
-        return float(np.frombuffer(high + low, dtype=f"{order}f4")[0])
-    value = np.frombuffer(piece, dtype=order + code)[0].item()
-    assert isinstance(value, float | int | bool)
+        piece, code = piece + b"\0\0" if order == ">" else b"\0\0" + piece, "f4"
+    value: float | int | bool = struct.unpack(order + _FORMATS[code], piece)[0]
     return value
+
+
+_FORMATS = {
+    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "u1": "B", "b1": "?",
+}  # fmt: skip
 
 
 @contextmanager
@@ -126,20 +129,20 @@ def _layout(path: str, data: Window) -> TorchFile:
 def _from_zip(path: str, data: Window) -> TorchFile:
     try:
         archive = Archive(data, path)
-    except ReadError:
+    except DirectoryError:
         return _from_start(path, data)
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
     root, _ = describe(archive.read(member), where=path)
-    order = archive.members.get(f"{prefix}byteorder")
+    order = archive.member(f"{prefix}byteorder")
     big = order is not None and archive.read(order, limit=64).strip() == b"big"
-    kind = "torchscript" if f"{prefix}constants.pkl" in archive.members else "torch"
+    kind = "torchscript" if archive.member(f"{prefix}constants.pkl") else "torch"
     notes = _incomplete(path, archive)
     return TorchFile(path, kind, root, data, ">" if big else "<", notes, archive=archive, prefix=prefix)
 
 
 def _pickle_of(archive: Archive) -> Member:
-    found = [member for name, member in archive.members.items() if name == "data.pkl" or name.endswith("/data.pkl")]
+    found = [member for member in archive.ending(b"data.pkl") if member.name.split("/")[-1] == "data.pkl"]
     if not found:
         raise ReadError("The file is no checkpoint.", where=archive.where, why="the archive has no data.pkl")
     return min(found, key=lambda member: (member.name.count("/"), member.name))
@@ -147,8 +150,8 @@ def _pickle_of(archive: Archive) -> Member:
 
 def _incomplete(path: str, archive: Archive) -> tuple[Note, ...]:
     """A note where a member's data would lie past the end of the file."""
-    end = max((member.header + member.packed for member in archive.members.values()), default=0)
-    return (Note(path, "damaged: parts lie past the end of the file"),) if end > len(archive.data) else ()
+    beyond = archive.reaches() > len(archive.data)
+    return (Note(path, "damaged: parts lie past the end of the file"),) if beyond else ()
 
 
 def _from_start(path: str, data: Window) -> TorchFile:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
-
 from lrdoctor.errors import ReadError
-from lrdoctor.readers.pickle_machine import describe
+from lrdoctor.limits import limits, raised_by
+from lrdoctor.readers.pickle_machine import CutError, describe
 from lrdoctor.readers.storage import Window
 
-_FIRST_FETCHED, _MOST_FETCHED = 1 << 18, 1 << 28  # bytes of a remote pickle
+_FIRST_PIECE = 1 << 18  # bytes
 _CODES = {
     "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": "bf16",
     "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "b1",
@@ -17,18 +16,18 @@ _OTHER_SIZES = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1,
 
 
 def pickled_at(data: Window, start: int, path: str) -> tuple[object, int]:
-    """The pickle at byte `start`. Of a remote file as much is fetched as it turns out to need."""
-    if isinstance(data, bytes | mmap.mmap):
-        return describe(data, start, where=path)
-    size = _FIRST_FETCHED
+    """The pickle at byte `start`, and the byte behind it. As much is read as it turns out to need."""
+    size = _FIRST_PIECE
     while True:
         piece = data[start : start + size]
         try:
             root, end = describe(piece, where=path)
-        except ReadError:
-            if len(piece) < size or size >= _MOST_FETCHED:
+        except CutError as error:
+            if len(piece) < size:
                 raise
-            size *= 8
+            if size >= limits().pickle_bytes:
+                raise ReadError("The pickle is too large.", where=path, why=raised_by("pickle_bytes")) from error
+            size = min(8 * size, limits().pickle_bytes)
         else:
             return root, start + end
 

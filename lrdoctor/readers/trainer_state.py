@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.flat import number, numbers_in
 from lrdoctor.readers.opening import absent_data
@@ -14,7 +15,6 @@ from lrdoctor.readers.rows import Rows
 from lrdoctor.readers.storage import content_of, size_of
 
 KIND = "trainer-state"
-MAX_BYTES = 512 << 20
 _NAME = "trainer_state.json"
 # lrdoctor's name, the key, and what qualifies it. The Trainer keeps these beside the history.
 _FACTS = (
@@ -53,8 +53,9 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
 
 def _state(path: str) -> Mapping[str, object]:
     try:
-        if (size := size_of(path)) > MAX_BYTES:
-            raise ReadError("The file is too large.", where=path, why=f"{size:,} bytes")
+        if (size := size_of(path)) > limits().document_bytes:
+            why = f"{size:,} bytes ({raised_by('document_bytes')})"
+            raise ReadError("The file is too large.", where=path, why=why)
         state = json.loads(content_of(path))
     except (ValueError, RecursionError) as error:
         why = "it is cut off or malformed" if isinstance(error, ValueError) else "it is nested too deeply"

@@ -12,20 +12,23 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from lrdoctor.limits import limits
+
 MAGIC = b":W&B"
 HEADER_BYTES = 7  # the magic, two bytes of a number, one of a version
 BLOCK_BYTES = 1 << 15
-MAX_RECORD = 64 << 20
 _CHUNK = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 class Records:
-    """Iterate over (byte, record); afterwards `damaged` and `trouble` say what was not readable."""
+    """Iterate over (byte, record); afterwards `damaged`, `oversized` and `trouble` say what was not readable."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._most = limits().record_bytes
         self.damaged: list[int] = []
+        self.oversized: list[int] = []
         self.trouble: str | None = None
         self.end = 0
 
@@ -43,9 +46,11 @@ class Records:
             else:
                 parts.append(payload)
                 size += len(payload)
-            if kind in (_FULL, _LAST) or size > MAX_RECORD:
-                if size <= MAX_RECORD:
+            if kind in (_FULL, _LAST) or size > self._most:
+                if size <= self._most:
                     yield start, b"".join(parts)
+                else:
+                    self.oversized.append(start)
                 parts = []
         if parts and self.trouble is None:
             self.trouble, self.end = "truncated inside a record", start

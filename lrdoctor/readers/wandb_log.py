@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import raised_by
 from lrdoctor.model.run import Hint, Note, Series
 from lrdoctor.readers.flat import numbers_in
 from lrdoctor.readers.opening import absent_data
@@ -57,6 +58,9 @@ def _complaints(found: _Found, records: Records) -> Iterator[Note]:
         yield Note(found.path, f"{records.trouble}: the process was killed or still runs", f"byte {records.end}")
     elif not found.exited:
         yield Note(found.path, "no exit record: the process was killed or still runs")
+    if records.oversized:
+        message = f"a record was not read: longer than {raised_by('record_bytes')}"
+        yield Note(found.path, message, f"byte {records.oversized[0]}")
     damaged = sorted({*records.damaged, *found.damaged})
     if damaged:
         count = f"{len(damaged):,} record{'' if len(damaged) == 1 else 's'}"

@@ -47,7 +47,7 @@ def _warmup(diagnosis: Diagnosis) -> Iterator[Mark]:
         return
     first = lead.fits[0]
     if first.warmup is not None:
-        end = first.warmup.steps * first.steps_per_tick
+        end = first.warmup_span
         if first.first_step < end <= first.last_step:
             yield Mark(end, "warmup ends", "milestone")
 

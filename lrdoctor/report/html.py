@@ -42,6 +42,21 @@ def write_report(
     an earlier report whose run is gone are removed. UsageError where `folder` cannot be written, or holds an index.html
     that is not a report.
     """
+    index = _index_of(folder)
+    _Writer(audit, folder, pages or {}, _assets(single_file)).write()
+    return index
+
+
+def write_single_page(folder: Path, template: str, page: Mapping[str, object], version: str) -> Path:
+    """Write `folder`/index.html from a template by itself, with all it needs inside; UsageError as `write_report`."""
+    index = _index_of(folder)
+    text = environment().get_template(template).render(page=page, version=version, assets=_assets(inline=True))
+    write_text(index, text)
+    return index
+
+
+def _index_of(folder: Path) -> Path:
+    """The place of the page; UsageError where another one is there."""
     index = folder / "index.html"
     if index.exists() and not is_ours(index):
         raise UsageError(
@@ -50,7 +65,6 @@ def write_report(
             why="this index.html was not written by lrdoctor",
             hint="name an empty folder with --report",
         )
-    _Writer(audit, folder, pages or {}, _assets(single_file)).write()
     return index
 
 

@@ -6,13 +6,18 @@ import json
 import re
 from typing import Any
 
+from lrdoctor.engine.agreement import comparisons
+from lrdoctor.model.agreement import Claim
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
+from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
+from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.pages import Pages
+from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.strict import strict
 from lrdoctor.report.words import planned_steps, severity_rank, verdict_sentence
 
@@ -62,8 +67,9 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "checkpoints": [_checkpoint(found) for found in sorted(diagnosis.run.checkpoints, key=lambda one: one.path)],
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
-        "findings": [_finding(finding, trajectory.step_unit) for finding in ordered(diagnosis.findings)],
-        "counterfactual": _counterfactual(diagnosis.counterfactual),
+        "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
+        "counterfactual": counterfactual_fields(diagnosis.counterfactual),
+        **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
         "choices": [_choice(choice) for choice in trajectory.choices],
     }
@@ -73,6 +79,28 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _choice(choice: Choice) -> dict[str, Any]:
     return {"what": choice.what, "chosen": choice.chosen, "why": choice.why, "rejected": list(choice.rejected)}
+def _agreement(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Whether all sources agree (null where nothing is said twice), and the table of what they say."""
+    found = comparisons(diagnosis.run, diagnosis.trajectory, diagnosis.identification)
+    return {
+        "sources_agree": all(one.agree for one in found) if found else None,
+        "source_table": [
+            {
+                "topic": one.topic,
+                "declared": _claim(one.declared),
+                "checkpoint": _claim(one.checkpoint),
+                "executed": _claim(one.executed),
+                "agree": one.agree,
+            }
+            for one in found
+        ],
+    }
+
+
+def _claim(claim: Claim | None) -> dict[str, Any] | None:
+    if claim is None:
+        return None
+    return {"value": claim.value if isinstance(claim.value, str) else _count(claim.value), "source": claim.source}
 
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:
@@ -149,13 +177,20 @@ def _schedule(fit: Fit, last_step: float) -> dict[str, Any]:
         "params": fit.schedule.params(),
         "warmup": None
         if warmup is None
-        else {"kind": warmup.kind, "steps": _count(warmup.steps), "start_factor": warmup.start_factor},
+        else {
+            "kind": warmup.kind,
+            "steps": _count(warmup.steps),
+            "start_factor": warmup.start_factor,
+            **({"unit": warmup.unit} if warmup.unit else {}),
+            **({"overlaid": True} if warmup.overlaid else {}),
+        },
         "peak_lr": fit.peak_lr,
         "final_lr": float(fit.whole.lr_at([last_step])[0]),
         "horizon_steps": _count(planned_steps(fit)),
         "fit_error": fit.fit_error,
         "confidence": fit.confidence,
         "runner_up": fit.runner_up,
+        "evidence": fit.evidence,
         "exact": fit.exact,
         "assumed": list(fit.assumed),
     }
@@ -180,7 +215,7 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
+def _finding(finding: Finding, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "code": finding.code,
         "name": finding.name,
@@ -190,21 +225,32 @@ def _finding(finding: Finding, step_unit: StepUnit) -> dict[str, Any]:
         "last_step": _count(finding.last_step),
         "param_group": finding.group,
         "evidence": dict(finding.evidence),
-        "fix": None if finding.remedy is None else _fix(finding.remedy, step_unit),
+        "fix": None if finding.remedy is None else _fix(finding, finding.remedy, diagnosis),
         "suppressed_by": finding.suppressed_by,
     }
 
 
-def _fix(remedy: Remedy, step_unit: StepUnit) -> dict[str, Any]:
-    schedule = remedy.schedule
+def _fix(finding: Finding, remedy: Remedy, diagnosis: Diagnosis) -> dict[str, Any]:
+    schedule, words = remedy.schedule, framework_code(remedy, diagnosis)
+    state = resume_state(finding, diagnosis)
     return {
         "summary": remedy.summary,
-        "schedule": None if schedule is None else describe(schedule, step_unit).fields(),
+        "schedule": None if schedule is None else schedule_fields(schedule, diagnosis.trajectory.step_unit),
         "torch_code": remedy.code or (schedule.torch_code() if schedule is not None else None),
+        "framework_code": None
+        if words is None
+        else {"framework": words.framework, "code": words.code, "exact": words.exact},
+        "resume_state": None if state is None else state.fields(),
     }
 
 
-def _counterfactual(found: Counterfactual) -> dict[str, Any]:
+def schedule_fields(schedule: Schedule, step_unit: StepUnit = "update") -> dict[str, Any]:
+    """The contract's `schedule` of a fix."""
+    return describe(schedule, step_unit).fields()
+
+
+def counterfactual_fields(found: Counterfactual) -> dict[str, Any]:
+    """The contract's `counterfactual`."""
     return {
         "status": found.status,
         "reason": found.reason,
@@ -214,6 +260,11 @@ def _counterfactual(found: Counterfactual) -> dict[str, Any]:
         "interval_90": None if found.interval_90 is None else list(found.interval_90),
         "prior_share": found.prior_share,
         "direction": found.direction,
+        "gain": found.gain,
+        "gain_90": None if found.gain_90 is None else list(found.gain_90),
+        "leaned_on": list(found.leaned_on),
+        "settle": found.settle,
+        "notes": list(found.notes),
         "device": found.device,
         "seconds": found.seconds,
     }

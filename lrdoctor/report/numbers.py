@@ -46,6 +46,14 @@ def loss(value: float | None) -> str:
     return _plain(value, 4) if 1e-3 <= abs(value) < 1e6 else _scientific(value, 4)
 
 
+def rounded_up(value: float) -> str:
+    """A bound, two significant digits: the smallest such number that is not below `value`."""
+    if not math.isfinite(value) or value <= 0.0:
+        return NOTHING
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / unit - 1e-9) * unit:.6g}"
+
+
 def share(value: float | None) -> str:
     """A fraction as a percentage: 0.983 is `98 %`, 0.0001 is `0.01 %`."""
     if value is None or not math.isfinite(value):

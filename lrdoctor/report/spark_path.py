@@ -13,6 +13,7 @@ from lrdoctor.report.downsample import keep
 WIDTH = 120
 HEIGHT = 28
 _PAD = 2
+_BOX = (_PAD, _PAD, WIDTH - 2 * _PAD, HEIGHT - 2 * _PAD)
 _POINTS = 80
 _FIX_POINTS = 60
 
@@ -38,7 +39,7 @@ def spark(diagnosis: Diagnosis) -> Spark:
     top = max(float(np.max(np.concatenate([lr, wanted]))), 0.0)
     index = keep(steps, lr, _POINTS)
     span = (float(steps[0]), float(steps[-1]))
-    return Spark(points(steps[index], lr[index], span, top), points(wanted_steps, wanted, span, top))
+    return Spark(polyline(steps[index], lr[index], span, top, _BOX), polyline(wanted_steps, wanted, span, top, _BOX))
 
 
 def _fix(diagnosis: Diagnosis, first: float, last: float) -> tuple[FloatArray, FloatArray]:
@@ -51,6 +52,20 @@ def _fix(diagnosis: Diagnosis, first: float, last: float) -> tuple[FloatArray, F
     return steps[finite], lr[finite]
 
 
+def polyline(
+    steps: FloatArray, lr: FloatArray, span: tuple[float, float], top: float, box: tuple[float, float, float, float]
+) -> str:
+    """The points of an SVG polyline in `box` (left, top, width, height): `span` across, 0 to `top` upwards."""
+    (first, last), (left, above, width, height) = span, box
+    across = (steps - first) / (last - first) if last > first else np.zeros(len(steps))
+    up = np.clip(lr / top, 0.0, 1.0) if top > 0 else np.zeros(len(lr))
+    x, y = left + across * width, above + height - up * height
+    points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
+    if points and last <= first:  # a single point: a flat line
+        points.append(f"{left + width:.1f},{y[0]:.1f}")
+    return " ".join(points)
+
+
 def points(
     steps: FloatArray,
     lr: FloatArray,
@@ -59,12 +74,5 @@ def points(
     size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> str:
     """`lr` over `steps` as the points of a polyline in a box of `size`: 0 at its bottom, `top` at its top."""
-    (width, height), (first, last) = size, span
-    across = (steps - first) / (last - first) if last > first else np.zeros(len(steps))
-    up = np.clip(lr / top, 0.0, 1.0) if top > 0 else np.zeros(len(lr))
-    x = _PAD + across * (width - 2 * _PAD)
-    y = height - _PAD - up * (height - 2 * _PAD)
-    drawn = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)]
-    if drawn and last <= first:  # a single point: a flat line
-        drawn.append(f"{width - _PAD:.1f},{y[0]:.1f}")
-    return " ".join(drawn)
+    width, height = size
+    return polyline(steps, lr, span, top, (_PAD, _PAD, width - 2 * _PAD, height - 2 * _PAD))

@@ -12,9 +12,12 @@ from lrdoctor.model.diagnosis import Audit, Diagnosis
 from lrdoctor.model.finding import SEVERITIES, Finding
 from lrdoctor.model.trajectory import Choice
 from lrdoctor.report import numbers
+from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.json import ordered
 from lrdoctor.report.lr_curves import lr_curves
 from lrdoctor.report.printer import Printer
+from lrdoctor.report.resume_code import resume_state
+from lrdoctor.report.view_agreement import agreement_rows
 from lrdoctor.report.words import (
     count_words,
     counterfactual_words,
@@ -73,6 +76,8 @@ def _run(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     if estimate:
         page.line(estimate, indent=INDENT)
     _notes(page, diagnosis, verbose=verbose)
+    if verbose:
+        _agreement(page, diagnosis)
 
 
 def _findings_only(page: Printer, diagnosis: Diagnosis) -> None:
@@ -112,6 +117,8 @@ def _curves(page: Printer, diagnosis: Diagnosis) -> None:
 def _findings(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     for finding in ordered(diagnosis.findings if verbose else diagnosis.active):
         _finding(page, finding)
+        if verbose:
+            _code(page, finding, diagnosis)
 
 
 def _finding(page: Printer, finding: Finding) -> None:
@@ -121,6 +128,19 @@ def _finding(page: Printer, finding: Finding) -> None:
     page.line(head, f"{explained}: {finding.message}", indent=INDENT)
     if finding.remedy is not None and finding.remedy.summary:
         page.line(("fix: ", "green"), finding.remedy.summary, indent=2 * INDENT)
+
+
+def _code(page: Printer, finding: Finding, diagnosis: Diagnosis) -> None:
+    """The fix in the words of the run's framework, and what to load where a resume was broken."""
+    words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
+    state = resume_state(finding, diagnosis)
+    blocks = [("in the words of " + words.label, words.code)] if words is not None else []
+    blocks += [("the state to load", state.code())] if state is not None else []
+    for title, code in blocks:
+        page.line((f"{title}:", "green"), indent=2 * INDENT)
+        for line in code.split("\n"):
+            deep = len(line) - len(line.lstrip())
+            page.line(line.lstrip(), indent=3 * INDENT + deep)
 
 
 def _notes(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
@@ -137,6 +157,14 @@ def _note_lines(diagnosis: Diagnosis) -> Iterator[str]:
     of_checkpoints = [note for checkpoint in diagnosis.run.checkpoints for note in checkpoint.notes]
     for note in dict.fromkeys([*of_sources, *of_checkpoints]):
         yield f"{Path(note.path).name}: {note}"
+
+
+def _agreement(page: Printer, diagnosis: Diagnosis) -> None:
+    """What settings, checkpoints and log say in different ways."""
+    for row in agreement_rows(diagnosis):
+        cells = (("declared", row.declared), ("checkpoint", row.checkpoint), ("executed", row.executed))
+        told = [f"{name} {cell.text} ({cell.source})" for name, cell in cells if cell.source]
+        page.line(("sources disagree: ", "yellow"), f"{row.what}: {', '.join(told)}", indent=INDENT)
 
 
 def _reading(page: Printer, diagnosis: Diagnosis) -> None:

@@ -9,6 +9,7 @@ from lrdoctor.report import numbers as fmt
 from lrdoctor.report.charts import Chart, chart
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.printable import printable
+from lrdoctor.report.view_agreement import AgreementRow, agreement_rows
 from lrdoctor.report.view_checkpoints import CheckpointRow, checkpoint_rows
 from lrdoctor.report.view_findings import FindingCard, finding_cards
 from lrdoctor.report.view_loss import LossView, loss_view
@@ -51,6 +52,7 @@ class RunPage:
     loss: LossView
     replay: str
     schedules: tuple[ScheduleRow, ...]
+    agreement: tuple[AgreementRow, ...]
     checkpoints: tuple[CheckpointRow, ...]
     reading: Reading
     left_out: tuple[str, ...]
@@ -84,6 +86,7 @@ def run_page(diagnosis: Diagnosis, pages: Pages) -> RunPage:
         loss=loss_view(diagnosis),
         replay=_replay(diagnosis.replay),
         schedules=schedule_rows(diagnosis),
+        agreement=agreement_rows(diagnosis),
         checkpoints=checkpoint_rows(diagnosis.run.checkpoints),
         reading=reading(diagnosis),
         left_out=tuple(printable(text) for text in diagnosis.left_out),

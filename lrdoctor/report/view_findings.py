@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lrdoctor.model.diagnosis import Diagnosis
@@ -10,18 +11,32 @@ from lrdoctor.report import numbers as fmt
 from lrdoctor.report.chart_marks import span_text
 from lrdoctor.report.clean import code_text
 from lrdoctor.report.describe import describe
+from lrdoctor.report.dialects import FrameworkCode, framework_code
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.printable import printable
+from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.rule_text import Block, blocks
+from lrdoctor.report.source_text import wrapped
 from lrdoctor.report.words import severity_rank
 
 _LABELS: dict[Severity, str] = {"error": "Error", "warning": "Warning", "info": "Info"}
-_TOO_LONG = 88
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A block of code under its own heading, ready to copy."""
+
+    label: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
 class FindingCard:
-    """`severity` chooses colour and icon, `severity_label` is the word beside them. `code_lines` is ready to paste."""
+    """`severity` chooses colour and icon, `severity_label` is the word beside them.
+
+    `torch_code` is ready to paste, and so are `snippets`: the same in the framework's words, the state to load. Where
+    those words are a training loop in torch, `torch_code` is left empty: the loop has it.
+    """
 
     code: str
     name: str
@@ -36,6 +51,7 @@ class FindingCard:
     fix: tuple[Block, ...]
     remedy: str
     torch_code: str
+    snippets: tuple[Snippet, ...]
     evidence: tuple[tuple[str, str], ...]
     suppressed_by: str
 
@@ -49,6 +65,10 @@ def finding_cards(diagnosis: Diagnosis, pages: Pages) -> tuple[FindingCard, ...]
 def _card(finding: Finding, diagnosis: Diagnosis, pages: Pages) -> FindingCard:
     page = pages.get(finding.code)
     severity = finding.severity or "info"
+    words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
+    in_loop = (
+        words is not None and words.framework == "torch" and finding.remedy is not None and not finding.remedy.code
+    )
     return FindingCard(
         code=printable(finding.code),
         name=printable(finding.name),
@@ -62,12 +82,21 @@ def _card(finding: Finding, diagnosis: Diagnosis, pages: Pages) -> FindingCard:
         why=blocks(page.why) if page else (),
         fix=blocks(page.fix) if page else (),
         remedy=printable(finding.remedy.summary) if finding.remedy else "",
-        torch_code=torch_code(finding.remedy, diagnosis) if finding.remedy else "",
+        torch_code=torch_code(finding.remedy, diagnosis) if finding.remedy and not in_loop else "",
+        snippets=tuple(_snippets(words, finding, diagnosis)),
         evidence=tuple(
             (printable(key), printable(evidence_value(key, value))) for key, value in finding.evidence.items()
         ),
         suppressed_by=printable(finding.suppressed_by or ""),
     )
+
+
+def _snippets(words: FrameworkCode | None, finding: Finding, diagnosis: Diagnosis) -> Iterator[Snippet]:
+    if words is not None:
+        yield Snippet(words.label, code_text(words.code))
+    state = resume_state(finding, diagnosis)
+    if state is not None:
+        yield Snippet("The state to load", code_text(state.code()))
 
 
 def evidence_value(key: str, value: object) -> str:
@@ -89,27 +118,7 @@ def torch_code(remedy: Remedy, diagnosis: Diagnosis) -> str:
         return code_text(remedy.code)
     if remedy.schedule is None:
         return ""
-    build = f"scheduler = {_wrapped(remedy.schedule.torch_code())}"
+    build = f"scheduler = {wrapped(remedy.schedule.torch_code())}"
     stepped = describe(remedy.schedule, diagnosis.trajectory.step_unit).stepped
     call = {"update": "after every optimizer.step()", "epoch": "once at the end of every epoch"}.get(stepped or "")
     return code_text(f"{build}\n# scheduler.step() {call}" if call else build)
-
-
-def _wrapped(expression: str) -> str:
-    """A long call with one argument a line; anything short or already broken as it is."""
-    opening = expression.find("(")
-    if "\n" in expression or len(expression) <= _TOO_LONG or opening < 0 or not expression.endswith(")"):
-        return expression
-    lines = "".join(f"    {argument},\n" for argument in _arguments(expression[opening + 1 : -1]))
-    return f"{expression[: opening + 1]}\n{lines})"
-
-
-def _arguments(text: str) -> list[str]:
-    """`text` cut at the commas outside brackets."""
-    found, depth, start = [], 0, 0
-    for i, char in enumerate(text):
-        depth += (char in "([{") - (char in ")]}")
-        if char == "," and depth == 0:
-            found.append(text[start:i].strip())
-            start = i + 1
-    return [*found, text[start:].strip()]

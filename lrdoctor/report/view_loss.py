@@ -42,6 +42,9 @@ def _figures(counterfactual: Counterfactual) -> tuple[tuple[str, str], ...]:
     if interval is not None and all(map(math.isfinite, interval)):  # never an estimate without its interval
         figures.append(("Estimated with the fix", fmt.loss(counterfactual.estimated_final_loss)))
         figures.append(("90\N{NO-BREAK SPACE}% interval", f"{fmt.loss(interval[0])} to {fmt.loss(interval[1])}"))
+    gain = counterfactual.gain_90
+    if gain is not None and all(map(math.isfinite, gain)):
+        figures.append(("Gain", f"{fmt.loss(counterfactual.gain)} ({fmt.loss(gain[0])} to {fmt.loss(gain[1])})"))
     if counterfactual.direction is not None:
         figures.append(("Direction", counterfactual.direction))
     return tuple(figures)
@@ -55,5 +58,10 @@ def _basis(counterfactual: Counterfactual) -> str:
         if counterfactual.prior_share is not None
         else ""
     )
-    said = "; ".join(part for part in (method, device, prior) if part)
-    return f"{said}." if said else ""
+    models = (
+        f"the prior leans on {', '.join(map(printable, counterfactual.leaned_on))}" if counterfactual.leaned_on else ""
+    )
+    notes = [printable(note) for note in counterfactual.notes]
+    said = "; ".join(part for part in (method, device, prior, models, *notes) if part)
+    settle = f" To settle it: {printable(counterfactual.settle)}." if counterfactual.settle else ""
+    return f"{said}.{settle}" if said else ""

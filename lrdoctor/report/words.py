@@ -136,20 +136,29 @@ def _healthy_sentence(diagnosis: Diagnosis) -> str:
         return "no fault was found: the LR is not your problem"
     unit = diagnosis.trajectory.step_unit
     others = f" (first of {len(fits)} parameter groups)" if len(fits) > 1 else ""
-    return f"executed LR equals {_reading(fits[0], unit)}{others} {_closeness(fits)}: the LR is not your problem"
+    verb = "equals" if all(fit.exact or fit.fit_error <= TIGHT_FIT for fit in fits) else "follows"
+    return f"executed LR {verb} {_reading(fits[0], unit)}{others} {_closeness(fits)}: the LR is not your problem"
 
 
 def _reading(fit: Fit, unit: StepUnit) -> str:
+    """Family, warmup, peak and planned length: all that the sentence vouches for."""
     warmup = _warmup(fit, unit)
-    name = f"a constant {numbers.lr(fit.peak_lr)}" if fit.family == "Constant" else fit.family
-    return f"{name} with {warmup[0]}" if warmup else name
+    if fit.family == "Constant":
+        return " with ".join([f"a constant {numbers.lr(fit.peak_lr)}", *warmup])
+    horizon = planned_steps(fit)
+    plan = [] if horizon is None else [f"{count_words(horizon, unit)} planned"]
+    told = ", ".join([f"peak {numbers.lr(fit.peak_lr)}", *plan])
+    return f"{' with '.join([fit.family, *warmup])} ({told})"
 
 
 def _closeness(fits: list[Fit]) -> str:
+    """How far any logged point is off at most, as a share of the peak: rounded up, never down."""
     if all(fit.exact for fit in fits):
         return "to the rounding of the log"
     worst = max(fit.fit_error for fit in fits)
-    return "within 0.1 %" if worst <= TIGHT_FIT else f"within {100 * worst:.2g} %"
+    if worst <= TIGHT_FIT:
+        return "within 0.1 % of its peak"
+    return f"within {numbers.rounded_up(100 * worst)} % of its peak, an approximate fit"
 
 
 def _missing(diagnosis: Diagnosis) -> str:
@@ -175,11 +184,12 @@ def _warmup(fit: Fit, step_unit: StepUnit) -> list[str]:
     if fit.warmup is None:
         return []
     singular, plural = UNIT_NAMES[step_unit]
-    steps = fit.warmup.steps * fit.steps_per_tick
-    return [numbers.plural(steps, f"warmup {singular}", f"warmup {plural}")]
+    return [numbers.plural(fit.warmup_span, f"warmup {singular}", f"warmup {plural}")]
 
 
 def _direction_words(counterfactual: Counterfactual) -> str:
     if counterfactual.direction in ("lower", "higher"):
-        return f"with the fix the final loss would have been {counterfactual.direction}; by how much cannot be told"
+        why = f": {counterfactual.reason}" if counterfactual.reason else ""
+        told = f"with the fix the final loss would have been {counterfactual.direction}"
+        return f"{told}; by how much cannot be told{why}"
     return "what the fix would have done to the final loss cannot be told"

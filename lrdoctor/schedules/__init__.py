@@ -5,7 +5,7 @@ from lrdoctor.schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRest
 from lrdoctor.schedules.cyclic import CyclicLR
 from lrdoctor.schedules.exponential import ExponentialLR
 from lrdoctor.schedules.inverse_sqrt import InverseSqrt
-from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
+from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
 from lrdoctor.schedules.linear import LinearLR
 from lrdoctor.schedules.onecycle import OneCycleLR
 from lrdoctor.schedules.plateau import ReduceLROnPlateau
@@ -27,6 +27,7 @@ __all__ = [
     "LinearLR",
     "MultiStepLR",
     "OneCycleLR",
+    "Overlaid",
     "PolynomialLR",
     "Product",
     "RangeTest",

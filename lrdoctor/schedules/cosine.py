@@ -62,12 +62,16 @@ class CosineAnnealingLR(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class CosineAnnealingWarmRestarts(Schedule):
-    """Cosines of T_0, T_0*T_mult, T_0*T_mult**2... ticks, each starting again at lr."""
+    """Cosines of T_0, T_0*T_mult, T_0*T_mult**2... ticks, each starting again at lr.
+
+    `cycle_decay` is timm's: each cycle starts at that many times the lr of the one before; 1 for everyone else.
+    """
 
     lr: float
     T_0: int
     T_mult: int = 1
     eta_min: float = 0.0
+    cycle_decay: float = 1.0
     family: ClassVar[str] = "CosineAnnealingWarmRestarts"
 
     def __post_init__(self) -> None:
@@ -76,17 +80,25 @@ class CosineAnnealingWarmRestarts(Schedule):
 
     def position(self, steps: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """(T_cur, T_i) at each tick: the ticks since the last restart and the length of the cycle."""
+        current, length, _ = self._cycles(steps)
+        return current, length
+
+    def _cycles(self, steps: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(T_cur, T_i, number of the cycle) at each tick."""
         t = np.maximum(np.atleast_1d(np.asarray(steps, dtype=np.float64)), 0.0)
         if self.T_mult == 1:
-            return np.mod(t, self.T_0), np.full_like(t, self.T_0)
+            cycle = np.floor(t / self.T_0 + 1e-12)
+            return np.maximum(t - cycle * self.T_0, 0.0), np.full_like(t, self.T_0), cycle
         growth = t / self.T_0 * (self.T_mult - 1) + 1.0
         cycle = np.floor(np.log(growth) / np.log(self.T_mult) + 1e-12)
         start = self.T_0 * (float(self.T_mult) ** cycle - 1.0) / (self.T_mult - 1)
-        return np.maximum(t - start, 0.0), self.T_0 * float(self.T_mult) ** cycle
+        return np.maximum(t - start, 0.0), self.T_0 * float(self.T_mult) ** cycle, cycle
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
-        current, length = self.position(steps)
-        return self.eta_min + (self.lr - self.eta_min) * 0.5 * (1.0 + np.cos(np.pi * current / length))
+        current, length, cycle = self._cycles(steps)
+        top = self.lr * self.cycle_decay**cycle
+        lr: FloatArray = self.eta_min + (top - self.eta_min) * 0.5 * (1.0 + np.cos(np.pi * current / length))
+        return lr
 
     @property
     def peak_lr(self) -> float:
@@ -97,7 +109,9 @@ class CosineAnnealingWarmRestarts(Schedule):
         return None
 
     def params(self) -> dict[str, object]:
-        return {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min}
+        own = {} if self.cycle_decay == 1.0 else {"cycle_decay": self.cycle_decay}
+        return {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min, **own}
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
-        return call("CosineAnnealingWarmRestarts", optimizer, self.params())
+        given: dict[str, object] = {"T_0": self.T_0, "T_mult": self.T_mult, "eta_min": self.eta_min}
+        return call("CosineAnnealingWarmRestarts", optimizer, given)

@@ -1,10 +1,10 @@
-"""Composition: warmup in front of a schedule, one schedule after another, and a slower clock."""
+"""Composition: warmup in front of a schedule or over its start, one schedule after another, and a slower clock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,60 @@ class Warmup(Schedule):
         rise = ramp_code(self.kind, optimizer, self.steps, self.start_factor)
         parts = rise, self.main.torch_code(optimizer)
         return _sequential_code(optimizer, parts, (self.steps,))
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaid(Schedule):
+    """A ramp that stands in for the first ticks of `main`, whose clock runs all along: lr(t) = main(t) for t >= steps.
+
+    Its part x of `kind` is done after t ticks, counted from `lead` on. It rises from start_factor times main(0)
+    "peak": to main(0), as timm's; "end": to main(steps), as detectron2's; "moving": to main(t), as Ultralytics';
+    or it is a factor on main(t), "times", as mmcv's.
+    """
+
+    main: Schedule
+    steps: float
+    start_factor: float = 0.0
+    kind: str = "linear"
+    toward: Literal["peak", "end", "moving", "times"] = "peak"
+    lead: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ramp(self.kind, self.steps, self.start_factor)
+
+    @property
+    def family(self) -> str:  # type: ignore[override]  # see Warmup.family
+        return self.main.family
+
+    def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
+        t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
+        done, main = t + self.lead, self.main.lr_at(t)
+        return np.where(done < self.steps, self._rise(np.maximum(done, 0.0), main), main)
+
+    def _rise(self, done: FloatArray, main: FloatArray) -> FloatArray:
+        peak, end = self.main.lr_at([0.0, self.steps - self.lead])
+        if self.toward in ("peak", "times"):
+            rise = ramp(self.kind, done, self.steps, self.start_factor)
+            rising: FloatArray = rise * (peak if self.toward == "peak" else main)
+            return rising
+        part = ramp(self.kind, done, self.steps, 0.0)
+        target = np.full_like(main, end) if self.toward == "end" else main
+        blended: FloatArray = (1.0 - part) * (self.start_factor * peak) + part * target
+        return blended
+
+    @property
+    def peak_lr(self) -> float:
+        return self.main.peak_lr
+
+    @property
+    def horizon(self) -> float | None:
+        return self.main.horizon
+
+    def params(self) -> dict[str, object]:
+        return self.main.params()
+
+    def torch_code(self, optimizer: str = "optimizer") -> str:
+        return self.main.torch_code(optimizer)
 
 
 @dataclass(frozen=True, slots=True)

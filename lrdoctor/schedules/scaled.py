@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules.joined import Sequence, Stepped, Warmup
+from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
 from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.unknown import Unknown
 
@@ -15,7 +15,7 @@ _RATES = ("lr", "max_lr", "eta_min", "base_lr", "min_lr", "start_lr", "end_lr")
 
 def scaled(schedule: Schedule, factor: float) -> Schedule:
     """The same shape with every LR multiplied by `factor`; compositions are changed in their parts."""
-    if isinstance(schedule, Warmup):
+    if isinstance(schedule, Warmup | Overlaid):
         return replace(schedule, main=scaled(schedule.main, factor))
     if isinstance(schedule, Stepped | Held):
         return replace(schedule, schedule=scaled(schedule.schedule, factor))

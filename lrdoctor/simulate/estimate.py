@@ -1,7 +1,8 @@
-"""What the loss would have been under the fixed schedule: a number with its interval, or a refusal with the reason."""
+"""What the loss would have been under the fixed schedule: a number with its interval, a direction, or a refusal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -17,23 +18,19 @@ from lrdoctor.model.run import Run
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.simulate import gate
-from lrdoctor.simulate.executed import executed_lr, warmup_updates
-from lrdoctor.simulate.f7 import compress, loss
-from lrdoctor.simulate.fit import Observed
-from lrdoctor.simulate.library import Library, load_library
-from lrdoctor.simulate.losses import RunLosses, losses_of
-from lrdoctor.simulate.predict import (
-    STRUCTURAL_SD,
-    STRUCTURAL_SD_OUTSIDE,
-    Evaluate,
-    Prediction,
-    fit_both,
-    predict,
-)
+from lrdoctor.simulate.f7 import loss
+from lrdoctor.simulate.fitted import Fitted, Read, fit_run
+from lrdoctor.simulate.library import Library
+from lrdoctor.simulate.predict import Evaluate, Prediction
+from lrdoctor.simulate.settle import branch_words
+from lrdoctor.simulate.user_library import known_models
 
 NUMPY = "cpu (numpy)"
 BAND_POINTS = 400
 _BAND_KNOTS = 100  # the band is computed at these and drawn through BAND_POINTS; the law is smooth between them
+_DOUBTFUL = 2.0  # a direction is told where the observed loss lies outside the interval widened by this
+
+Direction = Literal["lower", "higher", "unclear"]
 
 
 def estimate(
@@ -43,70 +40,50 @@ def estimate(
     remedy_schedule: Schedule,
     *,
     device: str = "auto",
+    siblings: Sequence[Read] = (),
+    library: Library | None = None,
 ) -> Counterfactual:
     """The loss at the end of the run had `remedy_schedule` (over trajectory steps) been executed instead.
 
-    Refused, with the reason and what would settle it, wherever a test of `gate` fails. Raises `UsageError` for a device
-    that is absent; without torch, "auto" and "cpu" compute in numpy.
+    `siblings` are further runs of the same model at the same peak, fitted jointly. Refused, with the reason and what
+    would settle it, wherever a test of `gate` fails. Raises `UsageError` for a device that is absent; without torch,
+    "auto" and "cpu" compute in numpy.
     """
+    evaluate, where = evaluator(device)
     began = perf_counter()
-    evaluate, where = _evaluator(device)
-    outcome = _estimate(run, trajectory, identification, remedy_schedule, evaluate)
+    fitted = fit_run(Read(run, trajectory, identification), library or known_models(), siblings)
+    outcome = fitted if isinstance(fitted, str) else ask(fitted, remedy_schedule, evaluate)
     if isinstance(outcome, str):
         return Counterfactual("refused", reason=outcome)
     return replace(outcome, device=where, seconds=perf_counter() - began)
 
 
-def _estimate(
-    run: Run, trajectory: Trajectory, identification: Identification, remedy: Schedule, evaluate: Evaluate
-) -> Counterfactual | str:
-    library = load_library()
-    refusal = gate.refuse_unfit_run(run, trajectory, identification, library)
+def ask(fitted: Fitted, schedule: Schedule, evaluate: Evaluate = loss) -> Counterfactual | str:
+    """The loss at the end of a fitted run under another schedule, or why that is refused."""
+    usable, library = fitted.usable, fitted.library
+    lr = schedule.lr_at(np.arange(usable.steps))
+    refusal = gate.refuse_remedy(schedule, lr, usable.peak, library)
     if refusal:
         return refusal
-    lr = executed_lr(trajectory, identification)
-    peak = float(lr.max())
-    remedy_lr = remedy.lr_at(np.arange(trajectory.steps))
-    first = gate.first_update(warmup_updates(lr, identification))
-    losses = losses_of(trajectory, first)
-    refusal = gate.refuse_remedy(remedy, remedy_lr, peak, library) or gate.refuse_losses(losses, trajectory, first)
-    if refusal or losses is None:
-        return refusal or ""
-    structural = STRUCTURAL_SD if gate.speaks_of_tokens(run, trajectory) else STRUCTURAL_SD_OUTSIDE
-    n, prediction = _predict(losses, lr / peak, remedy_lr / peak, peak, library, structural, evaluate)
-    refusal = gate.refuse_fit(prediction.residual_rms)
-    return refusal or _counterfactual(losses, n, prediction)
+    n = np.unique(np.round(np.linspace(usable.losses.n[0], _end(fitted), _BAND_KNOTS))).astype(np.float64)
+    prediction = fitted.predict(lr, n, evaluate)
+    doubts = gate.doubts(schedule, lr, usable.peak, library, fitted.residual_rms)
+    if doubts:
+        return _direction_only(fitted, prediction, doubts[0])
+    return _number(fitted, n, prediction, lr)
 
 
-def _predict(
-    losses: RunLosses,
-    u: FloatArray,
-    u_fixed: FloatArray,
-    peak: float,
-    library: Library,
-    structural_sd: float,
-    evaluate: Evaluate,
-) -> tuple[FloatArray, Prediction]:
-    """(update counts, losses there) under the fixed schedule, up to the run's last loss."""
-    observed = Observed(compress(u, losses.n), losses.loss, losses.sigma)
-    n = np.unique(np.round(np.linspace(losses.n[0], losses.n[-1], _BAND_KNOTS))).astype(np.float64)
-    prediction = predict(
-        fit_both(observed, peak, library),
-        observed,
-        compress(u_fixed, n),
-        library,
-        peak_ratio=float(u_fixed.max()),
-        structural_sd=structural_sd,
-        evaluate=evaluate,
-    )
-    return n, prediction
+def _end(fitted: Fitted) -> float:
+    """The update at which the two schedules are compared: the run's last loss, or its last update where it diverged."""
+    usable = fitted.usable
+    return float(usable.steps if usable.losses.broken_at is not None else usable.losses.n[-1])
 
 
-def _counterfactual(losses: RunLosses, n: FloatArray, prediction: Prediction) -> Counterfactual:
+def _number(fitted: Fitted, n: FloatArray, prediction: Prediction, lr: FloatArray) -> Counterfactual:
     steps = np.linspace(n[0], n[-1], BAND_POINTS)
     curves = (np.interp(steps, n, values) for values in (prediction.loss, prediction.low, prediction.high))
     low, high = float(prediction.low[-1]), float(prediction.high[-1])
-    observed = float(losses.loss[-1])
+    observed = _observed(fitted)
     return Counterfactual(
         "estimated",
         method="f7",
@@ -116,16 +93,53 @@ def _counterfactual(losses: RunLosses, n: FloatArray, prediction: Prediction) ->
         prior_share=prediction.prior_share,
         direction=_direction(observed, low, high),
         band=LossBand(steps - 1.0, *curves),  # the loss after n updates is drawn where update n - 1 is
+        leaned_on=fitted.library.leaned_on(fitted.usable.peak),
+        settle=branch_words(fitted, prediction, lr, n[-1]),
+        notes=_notes(fitted),
     )
 
 
-def _direction(observed: float, low: float, high: float) -> Literal["lower", "higher", "unclear"]:
-    if high < observed:
+def _direction_only(fitted: Fitted, prediction: Prediction, doubt: str) -> Counterfactual | str:
+    """The direction, where it is clear by a wide margin; the doubt as a refusal where it is not."""
+    observed = _observed(fitted)
+    centre, half = float(prediction.loss[-1]), _DOUBTFUL * float(prediction.half_width()[-1])
+    direction = _direction(observed, centre - half, centre + half)
+    if direction == "unclear" or observed is None:
+        return doubt
+    return Counterfactual(
+        "estimated",
+        reason=doubt,
+        method="f7",
+        observed_final_loss=observed,
+        prior_share=prediction.prior_share,
+        direction=direction,
+        leaned_on=fitted.library.leaned_on(fitted.usable.peak),
+        notes=_notes(fitted),
+    )
+
+
+def _observed(fitted: Fitted) -> float | None:
+    losses = fitted.usable.losses
+    return None if losses.broken_at is not None else float(losses.loss[-1])
+
+
+def _notes(fitted: Fitted) -> tuple[str, ...]:
+    notes = []
+    broken = fitted.usable.losses.broken_at
+    if broken is not None:
+        notes.append(f"the run diverged after update {broken:.0f}; only what came before was fitted")
+    if fitted.together > 1:
+        notes.append(f"fitted jointly to {fitted.together} runs")
+    return tuple(notes)
+
+
+def _direction(observed: float | None, low: float, high: float) -> Direction:
+    if observed is None or high < observed:  # any end is lower than that of a run that diverged
         return "lower"
     return "higher" if low > observed else "unclear"
 
 
-def _evaluator(device: str) -> tuple[Evaluate, str]:
+def evaluator(device: str) -> tuple[Evaluate, str]:
     """The law on that device, and the device's name. An accelerator gets torch, everything else numpy."""
     if device == "cpu":
         return loss, NUMPY

@@ -35,7 +35,6 @@ def warmup_updates(lr: FloatArray, identification: Identification) -> int:
     """Updates of the warmup: as identified, else up to 95 % of the peak where that is reached early."""
     known = identification.lead
     if known is not None and known.fits[0].warmup is not None:
-        first = known.fits[0]
-        return int(first.warmup.steps * first.steps_per_tick) if first.warmup else 0
+        return int(known.fits[0].warmup_span)
     reached = int(np.argmax(lr >= 0.95 * lr.max()))
     return reached if reached <= _EARLY_PEAK * len(lr) else 0

@@ -12,99 +12,33 @@ relaxes towards its new level at a rate set by C once the lr changes. Losses are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
+from lrdoctor.simulate.grid import Grid
 
 NAMES = ("L0", "lnA", "alpha", "lnB", "lnC", "delta", "zeta")
 """The order of the parameters in every vector and matrix of this package."""
 
-MAX_KNOTS = 300
-"""A schedule is told by this many updates; more changes the loss by less than 2e-5, or 2e-4 where it restarts
-several times (tests/simulate/test_f7.py)."""
-
-_EARLY_KNOTS = 40  # of them evenly in ln n, for the ramp of the warmup
+_BLOCK = 2**17  # elements of the largest temporary: 1 MiB stays in the cache
 _FLOOR = 1e-12  # ln u of an update with lr 0, whose power is 0 anyway
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grid:
-    """A schedule compressed to J knots, that is J-1 stretches of updates; everything in it is free of the parameters.
-
-    `n` (J,) update counts, increasing, the first 0; `u` (J,) relative lr of update n; `S` (J,) cumulative u before it
-    in thousands; `mean_u` (J-1,) mean u of the updates of a stretch. `onset` and `spread` (J,) are the mean and the
-    variance of S over the changes of u that lead to knot j (the rise from 0 to the first update included), weighted by
-    |change|. `points` (M,) are the indices of the knots at which the loss is wanted.
-    """
-
-    n: FloatArray
-    u: FloatArray
-    S: FloatArray
-    mean_u: FloatArray
-    onset: FloatArray
-    spread: FloatArray
-    points: npt.NDArray[np.int64]
-
-
-def compress(u: FloatArray, at: npt.ArrayLike, max_knots: int = MAX_KNOTS) -> Grid:
-    """The grid of a schedule `u` (T,), one relative lr an update, for the losses after `at` (M,) updates, 0 < at <= T.
-
-    Knots stand where u^1/2 changes, at both sides of the largest jumps, and at each of `at` besides.
-    """
-    total = len(u)
-    wanted = np.asarray(at, dtype=np.int64)
-    if total == 0 or wanted.size == 0 or wanted.min() < 1 or wanted.max() > total:
-        raise ValueError(f"losses are wanted after 1 to {total} updates, got {wanted!r}")
-    padded = np.append(u, u[-1])  # the knot after the last update closes the sums, its own lr is never used up
-    n = np.unique(np.concatenate([_knots(padded, max_knots), wanted]))
-    S = np.concatenate([[0.0], np.cumsum(u)]) / 1000.0
-    onset, spread = _onsets(padded, S, n)
-    mean_u = np.diff(S[n]) * 1000.0 / np.diff(n)
-    return Grid(n.astype(np.float64), padded[n], S[n], mean_u, onset, spread, np.searchsorted(n, wanted))
-
-
-def _onsets(u: FloatArray, S: FloatArray, n: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance of S over the changes that lead to each knot, (J,) each."""
-    weight = np.abs(np.diff(u)) + 1e-15  # S has a mean over a flat stretch too, where it does not matter
-    acts_from = S[1:] - S.mean()  # around zero, so that the differences of the running sums below stay exact
-    moments = [np.concatenate([[0.0], np.cumsum(weight * acts_from**power)])[n] for power in (0, 1, 2)]
-    mass, first, second = (np.diff(moment) for moment in moments)
-    mean = first / mass
-    spread = np.where(np.diff(n) > 1, np.maximum(second / mass - mean**2, 0.0), 0.0)
-    return np.concatenate([[0.0], mean + S.mean()]), np.concatenate([[0.0], spread])
-
-
-def _knots(u: FloatArray, max_knots: int) -> npt.NDArray[np.int64]:
-    """At most `max_knots` update indices that tell the schedule, first and last included."""
-    last = len(u) - 1
-    if last < max_knots:
-        return np.arange(last + 1)
-    change = np.abs(np.diff(np.sqrt(np.maximum(u, 0.0))))
-    length = np.concatenate([[0.0], np.cumsum(change + max(float(change.sum()), 1e-9) / (4 * last))])
-    jumps = np.argsort(change)[-max_knots // 4 :]
-    jumps = jumps[change[jumps] > length[-1] / max_knots]
-    early = np.geomspace(1, last, _EARLY_KNOTS).astype(np.int64)
-    quantiles = np.linspace(0.0, length[-1], max_knots - 2 * len(jumps) - _EARLY_KNOTS)
-    even = np.clip(np.searchsorted(length, quantiles), 0, last)
-    return np.unique(np.concatenate([early, even, jumps, jumps + 1, [0, last]]))
 
 
 def loss(theta: FloatArray, grid: Grid) -> FloatArray:
     """Losses (N, M) of the parameter vectors `theta` (N, 7) at the M points of the grid; (M,) for one vector (7,)."""
-    single = theta.ndim == 1
-    rows = [_one(row, grid) for row in np.atleast_2d(theta)]
-    return rows[0] if single else np.stack(rows)
+    rows = np.atleast_2d(theta)
+    block = max(1, _BLOCK // (len(grid.points) * len(grid.n)))
+    values = [_block(rows[start : start + block], grid) for start in range(0, len(rows), block)]
+    return np.concatenate(values) if theta.ndim > 1 else values[0][0]
 
 
-def _one(theta: FloatArray, grid: Grid) -> FloatArray:
-    floor, ln_a, alpha, ln_b, ln_c, delta, zeta = theta
-    progress = _progress(grid, zeta)[0][grid.points]
-    change = np.diff(_power(grid.u, delta), prepend=0.0)
-    relaxed = _relaxation(grid, float(np.exp(ln_c)))[0]
-    return np.asarray(floor + np.exp(ln_a) * progress**-alpha + np.exp(ln_b) * (relaxed @ change))
+def _block(theta: FloatArray, grid: Grid) -> FloatArray:
+    floor, ln_a, alpha, ln_b, ln_c, delta, zeta = (column[:, None] for column in theta.T)
+    each = np.diff(grid.n) / 1000.0 * _power(grid.mean_u, zeta)
+    progress = np.cumsum(each, axis=1)[:, grid.points - 1]  # no point is at knot 0
+    change = np.diff(_power(grid.u, delta), prepend=0.0, axis=1)
+    noise = (_relaxation(grid, np.exp(ln_c)[:, :, None])[0] @ change[:, :, None])[:, :, 0]
+    return np.asarray(floor + np.exp(ln_a) * progress**-alpha + np.exp(ln_b) * noise)
 
 
 def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatArray]:
@@ -114,7 +48,8 @@ def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatA
     signal = np.exp(ln_a) * progress**-alpha
     ln_u = np.log(np.maximum(grid.u, _FLOOR))
     height = _power(grid.u, delta)
-    relaxed, relaxed_by_ln_c = _relaxation(grid, float(np.exp(ln_c)))
+    relaxed, scaled, rest, bend = _relaxation(grid, float(np.exp(ln_c)))
+    relaxed_by_ln_c = scaled * rest * rest - bend * (2.0 - 3.0 * scaled * rest)
     change = np.diff(height, prepend=0.0)
     scale = np.exp(ln_b)
     noise = scale * (relaxed @ change)
@@ -130,7 +65,7 @@ def loss_and_jacobian(theta: FloatArray, grid: Grid) -> tuple[FloatArray, FloatA
     return floor + signal + noise, np.stack(columns, axis=1)
 
 
-def _power(u: FloatArray, exponent: float) -> FloatArray:
+def _power(u: FloatArray, exponent: float | FloatArray) -> FloatArray:
     return np.asarray(np.where(u > 0.0, np.maximum(u, _FLOOR) ** exponent, 0.0), dtype=np.float64)
 
 
@@ -141,19 +76,19 @@ def _progress(grid: Grid, zeta: float) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([[0.0], np.cumsum(each)]), np.concatenate([[0.0], np.cumsum(by_zeta)])
 
 
-def _relaxation(grid: Grid, rate: float) -> tuple[FloatArray, FloatArray]:
-    """C d / (1 + C d) of the changes to each knot (columns) at each point (rows), and its derivative by ln C.
+def _relaxation(grid: Grid, rate: float | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """C d / (1 + C d) of the changes to each knot (columns) at each point (rows), and the parts it is made of.
+
+    `rate` is C, or (N, 1, 1) of them for N such matrices. The parts are C d, 1 / (1 + C d) and the second order.
 
     The changes of one stretch act from different S: their spread enters to second order.
     """
-    since = grid.S[grid.points][:, None] - grid.onset[None, :]
     counts = grid.points[:, None] >= np.arange(len(grid.n))[None, :]
-    scaled = rate * np.maximum(since, 0.0)
+    since = np.where(counts, np.maximum(grid.S[grid.points][:, None] - grid.onset[None, :], 0.0), 0.0)
+    scaled = rate * since
     rest = 1.0 / (1.0 + scaled)
-    bend = rate**2 * grid.spread[None, :] * rest**3
-    relaxed = np.where(counts, scaled * rest - bend, 0.0)
-    by_ln_c = np.where(counts, scaled * rest**2 - bend * (2.0 - 3.0 * scaled * rest), 0.0)
-    return relaxed, by_ln_c
+    bend = (rate * rate) * np.where(counts, grid.spread[None, :], 0.0) * (rest * rest * rest)
+    return scaled * rest - bend, scaled, rest, bend
 
 
 def brute_force(theta: FloatArray, u: FloatArray, n: int) -> float:

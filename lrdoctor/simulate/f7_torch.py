@@ -8,7 +8,7 @@ import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.device import import_torch
-from lrdoctor.simulate.f7 import Grid
+from lrdoctor.simulate.grid import Grid
 
 if TYPE_CHECKING:
     import torch

@@ -1,6 +1,7 @@
 """Where the loss law may speak. Outside the models it was learned from it is wrong by a lot, so each test comes first.
 
-A refusal is a sentence with what to try; every test returns one or None.
+A refusal is a sentence with what to try; every test returns one or None. A doubt is a test that failed by a little:
+then the direction of the change may be told, and no number.
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ FIRST_UPDATE = 800
 PAST_WARMUP = 1.15
 """... nor before this many warmup lengths."""
 
-MAX_RESIDUAL = 0.006
-"""Largest root mean square residual of ln loss, noise taken out, that counts as a fit."""
+MAX_RESIDUAL, DOUBTFUL_RESIDUAL = 0.006, 0.010
+"""Largest root mean square residual of ln loss, noise taken out, that counts as a fit; and for a direction."""
 
-MAX_PEAK_RATIO = 2.5
+MAX_PEAK_RATIO, DOUBTFUL_PEAK_RATIO = 2.5, 4.0
 """The library holds pairs of runs whose peaks differ twofold; a fix that moves the peak much further is not covered."""
 
-PEAK_MARGIN = 1.5
-LOSS_RANGE = (2.0, 4.5)
-"""Final losses of the library are 2.6 to 3.7 nats per token; this leaves room for other tokenizers and lengths."""
+PEAK_MARGIN, DOUBTFUL_PEAK_MARGIN = 1.5, 3.0
+"""How far a peak may lie outside the library's, as a factor."""
+
+LOSS_MARGIN = (0.6, 0.8)
+"""Nats that a final loss may lie below and above the library's: room for other tokenizers and lengths."""
+
+MIN_PART = 0.5
+"""Part of the updates that must lie before a divergence: the rest is extrapolated."""
 
 MIN_FALL = 0.25
-DIVERGED_RISE = 0.5
-"""Nats. A run that falls less after its warmup did not learn from scratch; one that rises more has diverged."""
+"""Nats. A run that falls less after its warmup did not learn from scratch."""
 
 SETTLE = "train a branch of 5 to 10 % of the run's updates from the last checkpoint, its lr falling to zero"
 
@@ -57,15 +62,14 @@ def first_update(warmup: float) -> float:
     return max(float(FIRST_UPDATE), PAST_WARMUP * warmup)
 
 
-def refuse_unfit_run(run: Run, trajectory: Trajectory, identification: Identification, library: Library) -> str | None:
-    """What can be told before any loss is looked at: units, learning rate, optimizer, kind of model."""
+def refuse_unfit_run(run: Run, trajectory: Trajectory, identification: Identification) -> str | None:
+    """What can be told before any loss is looked at: units, learning rate, kind of model, optimizer."""
     return (
         _refuse_unit(trajectory)
         or _refuse_length(trajectory)
         or _refuse_lr(trajectory, identification)
         or _refuse_kind(run, trajectory)
         or _refuse_optimizer(run)
-        or _refuse_peak(trajectory.peak_lr, library, "the run's")
     )
 
 
@@ -143,8 +147,8 @@ def _refuse_optimizer(run: Run) -> str | None:
     return f"the loss law was learned on Adam, and this run used {name}; to see what the fix gains, {SETTLE}"
 
 
-def _refuse_peak(peak_lr: float, library: Library, whose: str) -> str | None:
-    low, high = library.peaks[0] / PEAK_MARGIN, library.peaks[1] * PEAK_MARGIN
+def refuse_peak(peak_lr: float, library: Library, whose: str, margin: float = DOUBTFUL_PEAK_MARGIN) -> str | None:
+    low, high = library.peaks[0] / margin, library.peaks[1] * margin
     if low <= peak_lr <= high:
         return None
     return (
@@ -153,49 +157,68 @@ def _refuse_peak(peak_lr: float, library: Library, whose: str) -> str | None:
     )
 
 
-def refuse_remedy(remedy: Schedule, lr: FloatArray, executed_peak: float, library: Library) -> str | None:
+def refuse_remedy(
+    remedy: Schedule,
+    lr: FloatArray,
+    executed_peak: float,
+    library: Library,
+    ratio_limit: float = DOUBTFUL_PEAK_RATIO,
+    margin: float = DOUBTFUL_PEAK_MARGIN,
+) -> str | None:
     """What the fix asks of the law. `lr` (T,) is the remedy's, update by update."""
     peak = float(lr.max(initial=0.0))
     if not np.isfinite(lr).all() or float(lr.min(initial=0.0)) < 0.0 or peak <= 0.0:
         return f"the fixed {remedy.family} has no positive learning rate over this run"
     ratio = peak / executed_peak
-    if max(ratio, 1.0 / ratio) > MAX_PEAK_RATIO:
+    if max(ratio, 1.0 / ratio) > ratio_limit:
         return (
             f"the fix changes the peak lr {ratio:.3g}-fold ({executed_peak:.3g} to {peak:.3g}), and the law is tested "
             f"up to {MAX_PEAK_RATIO:g}-fold; a short run at the fixed peak would settle it"
         )
-    return _refuse_peak(peak, library, "the fix's")
+    return refuse_peak(peak, library, "the fix's", margin)
 
 
-def refuse_losses(losses: RunLosses | None, trajectory: Trajectory, first: float) -> str | None:
-    """What the losses themselves say."""
+def doubts(
+    remedy: Schedule, lr: FloatArray, executed_peak: float, library: Library, residual_rms: float
+) -> tuple[str, ...]:
+    """Why the direction alone may be told: tests that failed by a little. Empty where a number is in order."""
+    found = (
+        refuse_peak(executed_peak, library, "the run's", PEAK_MARGIN),
+        refuse_remedy(remedy, lr, executed_peak, library, MAX_PEAK_RATIO, PEAK_MARGIN),
+        refuse_fit(residual_rms, MAX_RESIDUAL),
+    )
+    return tuple(doubt for doubt in found if doubt)
+
+
+def refuse_losses(losses: RunLosses | None, steps: int, first: float, library: Library) -> str | None:
+    """What the losses themselves say of a run of so many updates."""
+    return refuse_too_few(losses, steps, first) or (_refuse_level(losses, library) if losses else None)
+
+
+def refuse_too_few(losses: RunLosses | None, steps: int, first: float) -> str | None:
     if losses is None:
         return "no loss was logged beside the learning rate; log one"
+    broken = losses.broken_at
+    if broken is not None and (broken < MIN_PART * steps or len(losses.n) < MIN_POINTS):
+        return (
+            f"the loss diverges near update {broken:.0f}, and what comes before says too little of how the run would "
+            "have ended; train the fix from a checkpoint before it"
+        )
     if len(losses.n) < MIN_POINTS:
         return (
             f"only {len(losses.n)} losses lie after update {first:.0f} (warmup and first transient left out), "
             f"{MIN_POINTS} are needed; log the loss more often"
         )
-    return _refuse_divergence(losses, trajectory) or _refuse_level(losses)
+    return None
 
 
-def _refuse_divergence(losses: RunLosses, trajectory: Trajectory) -> str | None:
-    curve = trajectory.curve(losses.role)
-    broken = curve is not None and not np.isfinite(curve.values).all()
-    rise = losses.loss - np.minimum.accumulate(losses.loss)
-    if not broken and float(rise.max()) <= DIVERGED_RISE:
-        return None
-    where = losses.n[int(np.argmax(rise > DIVERGED_RISE))] if not broken else None
-    text = "the loss is not a number in places" if where is None else f"the loss diverges near update {where:.0f}"
-    return f"{text}, and a broken run does not say how it would have ended; train the fix from a checkpoint before it"
-
-
-def _refuse_level(losses: RunLosses) -> str | None:
-    last, low, high = float(losses.loss[-1]), *LOSS_RANGE
+def _refuse_level(losses: RunLosses, library: Library) -> str | None:
+    last = float(losses.loss[-1])
+    low, high = library.losses[0] - LOSS_MARGIN[0], library.losses[1] + LOSS_MARGIN[1]
     if not low <= last <= high:
         return (
-            f"the loss ends at {last:.3g}, and the loss law was learned on language models that end between {low:g} "
-            f"and {high:g} nats per token; to see what the fix gains, {SETTLE}"
+            f"the loss ends at {last:.3g}, and the loss law was learned on language models that end between {low:.1f} "
+            f"and {high:.1f} nats per token; to see what the fix gains, {SETTLE}"
         )
     if float(losses.loss[0]) - last < MIN_FALL:
         return (
@@ -205,8 +228,8 @@ def _refuse_level(losses: RunLosses) -> str | None:
     return None
 
 
-def refuse_fit(residual_rms: float) -> str | None:
-    if residual_rms <= MAX_RESIDUAL:
+def refuse_fit(residual_rms: float, limit: float = DOUBTFUL_RESIDUAL) -> str | None:
+    if residual_rms <= limit:
         return None
     return (
         f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {MAX_RESIDUAL:.1%} is a fit); to "

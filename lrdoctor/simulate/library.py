@@ -1,7 +1,6 @@
 """What is known from other models: the fitted law of each, and the prior for a new run that follows from them.
 
-`library.json` is a table with one entry a group of runs (one model at one peak lr). The prior of a new run is a linear
-regression of the entries on ln(peak lr), with the scatter of the entries around it as covariance.
+`library.json` is a table with one entry a group of runs (one model at one peak lr), each fitted by itself.
 """
 
 from __future__ import annotations
@@ -9,24 +8,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.f7 import NAMES
-from lrdoctor.simulate.prior import Form, Prior, features
+from lrdoctor.simulate.population import Measured, Population, learn, without_prior
+from lrdoctor.simulate.prior import Form, Prior, vague
 
 SHIPPED = Path(__file__).with_name("library.json")
-REFERENCE_PEAK = 1e-3  # the regression is on ln(peak / this)
 
-_RIDGE_SD = 2.0  # of a slope per unit of ln(peak), in scatters: holds the slopes of few entries; chosen by us
-_SCATTER_FLOOR = np.array([0.03, 0.10, 0.25, 0.05, 0.05])  # least sd of the prior for a model not in the library
+_LEANED_ON = 0.15  # share of the prior from which on a model is named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """The joint fit of all runs of one model at one peak: the mode (7,) and covariance (7, 7) of its law."""
+    """The joint fit of all runs of one model at one peak under a vague prior: mode (7,) and covariance (7, 7)."""
 
     model: str
     peak_lr: float
@@ -50,37 +49,40 @@ class Library:
         return min(peaks), max(peaks)
 
     @property
-    def quantile_90(self) -> float:
-        """Half-width of a 90 % interval in standard deviations: Student's t, as few models tell the scatter."""
-        from scipy.stats import t
+    def losses(self) -> tuple[float, float]:
+        finals = [entry.final_loss for entry in self.entries]
+        return min(finals), max(finals)
 
-        models = len({entry.model for entry in self.entries})
-        return float(t.ppf(0.95, max(models - 2, 1)))
+    def leaned_on(self, peak_lr: float) -> tuple[str, ...]:
+        """The models that make up most of the prior at this peak, heaviest first."""
+        weights: dict[str, float] = {}
+        for entry, weight in zip(self.entries, self.population().weights(peak_lr), strict=True):
+            weights[entry.model] = weights.get(entry.model, 0.0) + float(weight)
+        ranked = sorted(weights, key=lambda model: -weights[model])
+        return tuple(model for model in ranked if weights[model] >= _LEANED_ON)
 
     def without(self, model: str) -> Library:
         return Library(tuple(entry for entry in self.entries if entry.model != model))
 
     def prior(self, peak_lr: float, form: Form = "ln B") -> Prior:
-        """The prior for a run with this peak: regression of the entries' features on ln(peak), and their scatter."""
-        rows = features(form)
-        values = np.stack([rows @ entry.theta for entry in self.entries])
-        x = np.log(np.array([entry.peak_lr for entry in self.entries]) / REFERENCE_PEAK)
-        at = np.array([1.0, np.log(peak_lr / REFERENCE_PEAK)])
-        coefficients, left, leverage = _regress(x, values, at)
-        models = len({entry.model for entry in self.entries})
-        # runs of one model at two peaks are not two witnesses, so models are counted, not entries; two go for the line
-        scatter = left.T @ left / len(x) * models / max(models - 2, 1)
-        covariance = scatter * (1.0 + leverage * len(x) / models) + np.diag(_SCATTER_FLOOR**2)
-        return Prior(rows, at @ coefficients, covariance)
+        """The prior for a run of another model with this peak."""
+        return self.population(form).prior(peak_lr)
+
+    def population(self, form: Form = "ln B") -> Population:
+        return _population(self, form)
 
 
-def _regress(x: FloatArray, values: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Level and slope (2, 5) of values (K, 5) on x (K,), residuals (K, 5), leverage of a new point `at` (2,)."""
-    spread = np.maximum(values.std(axis=0), 1e-6)
-    design = np.stack([np.ones_like(x), x], axis=1)
-    inverse = np.linalg.inv(design.T @ design + np.diag([0.0, 1.0 / _RIDGE_SD**2]))
-    coefficients = inverse @ design.T @ (values / spread) * spread
-    return coefficients, values - design @ coefficients, float(at @ inverse @ at)
+@cache
+def _population(library: Library, form: Form) -> Population:
+    entries = library.entries
+    known = [without_prior(entry.theta, entry.covariance, vague(), form) for entry in entries]
+    fits = Measured(
+        np.array([entry.peak_lr for entry in entries]),
+        np.stack([precision for precision, _ in known]),
+        np.stack([pull for _, pull in known]),
+        np.array([1.0 / sum(other.model == entry.model for other in entries) for entry in entries]),
+    )
+    return learn(fits, form)
 
 
 def load_library(path: Path = SHIPPED) -> Library:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,32 +13,53 @@ from lrdoctor.simulate.fit import POINTS, SIGMA, thin
 MIN_POINTS = 15
 """Losses after the warmup the fit needs."""
 
+DIVERGED_RISE = 0.5
+"""Nats above its lowest from which on a loss counts as diverged."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunLosses:
-    """Losses (M,) after `n` (M,) updates, and the standard deviation (M,) of their logarithm. `role` as in Curve."""
+    """Losses (M,) after `n` (M,) updates, and the standard deviation (M,) of their logarithm. `role` as in Curve.
+
+    `broken_at` is the update after which the run diverged, None where it did not; the losses end before it.
+    """
 
     role: str
     tag: str
     n: FloatArray
     loss: FloatArray
     sigma: FloatArray
+    broken_at: float | None = None
 
 
 def losses_of(trajectory: Trajectory, first: float) -> RunLosses | None:
     """The losses from update `first` on that stand for the run; None where none was logged."""
     evaluation, training = trajectory.curve("eval-loss"), trajectory.curve("train-loss")
     if evaluation is not None:
-        found = _points(evaluation, trajectory.steps, first)
+        found = _before_divergence(evaluation, trajectory.steps, first)
         if training is None or len(found.n) >= MIN_POINTS:
             return found
-    return None if training is None else _points(training, trajectory.steps, first)
+    return None if training is None else _before_divergence(training, trajectory.steps, first)
 
 
-def _points(curve: Curve, steps: int, first: float) -> RunLosses:
-    """The curve from update `first` on, binned where noisy. A loss logged at step s is known after s + 1 updates."""
+def _before_divergence(curve: Curve, steps: int, first: float) -> RunLosses:
+    """The curve from update `first` on, without what comes after its first NaN or after the low before a large rise."""
+    broken = ~np.isfinite(curve.values)
+    end = float(curve.steps[int(np.argmax(broken))]) if broken.any() else np.inf
+    found = _points(curve, steps, first, end)
+    if len(found.n):
+        rise = found.loss - np.minimum.accumulate(found.loss)
+        if float(rise.max()) > DIVERGED_RISE:
+            worst = int(np.argmax(rise > DIVERGED_RISE))
+            end = float(found.n[int(np.argmin(found.loss[:worst]))])
+            found = _points(curve, steps, first, end)
+    return found if np.isinf(end) else replace(found, broken_at=end)
+
+
+def _points(curve: Curve, steps: int, first: float, end: float) -> RunLosses:
+    """The curve from update `first` to `end`, binned where noisy. A loss of step s is known after s + 1 updates."""
     n = np.clip(np.round(curve.steps) + 1.0, 1.0, steps)
-    keep = np.isfinite(curve.values) & (curve.values > 0.0) & (n >= first)
+    keep = np.isfinite(curve.values) & (curve.values > 0.0) & (n >= first) & (n <= end)
     n, loss = n[keep], curve.values[keep]
     noise = _noise(loss)
     if len(n) > 2 * POINTS and noise > SIGMA * float(np.median(loss)):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.simulate.f7 import Grid, loss, loss_and_jacobian
+from lrdoctor.simulate.f7 import loss, loss_and_jacobian
 from lrdoctor.simulate.fit import SIGMA, Observed, Posterior, fit
+from lrdoctor.simulate.grid import Grid
 from lrdoctor.simulate.library import Library
-from lrdoctor.simulate.prior import FORMS
+from lrdoctor.simulate.prior import FORM_WEIGHTS, FORMS
 
 STRUCTURAL_SD = 0.006
 STRUCTURAL_SD_OUTSIDE = 0.010
@@ -23,7 +25,7 @@ REPLICATE_SD = 0.0013
 PEAK_CHANGE_SD = 0.02
 """Nats for each unit of ln(peak after / peak before)."""
 
-DRAWS = 128
+DRAWS = 256
 
 Evaluate = Callable[[FloatArray, Grid], FloatArray]
 """Parameter vectors (N, 7) and a grid -> losses (N, M)."""
@@ -31,21 +33,40 @@ Evaluate = Callable[[FloatArray, Grid], FloatArray]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Losses (M,) under the other schedule with their 90 % interval, at the points of its grid.
+    """Losses (M,) under the other schedule and how sure they are, at the points of its grid.
 
-    `residual_rms` is the fit's, of ln loss; `prior_share` the library's share of the knowledge about the last point.
+    `fit_sd` (M,) is the spread of the posterior's draws, which rests on the models of the library and so on `freedom`
+    degrees of freedom; `other_sd` everything else. `residual_rms` is the fit's, of ln loss; `prior_share` the library's
+    share of the knowledge about the last point.
     """
 
     loss: FloatArray
-    low: FloatArray
-    high: FloatArray
+    fit_sd: FloatArray
+    other_sd: float
+    freedom: float
     prior_share: float
     residual_rms: float
 
+    def half_width(self, level: float = 0.9) -> FloatArray:
+        """(M,) half of the interval that holds the truth with this probability: Student's t for the part of the fit."""
+        from scipy.stats import norm, t
 
-def fit_both(observed: Observed, peak_lr: float, library: Library) -> tuple[Posterior, ...]:
-    """One posterior for each form of the prior."""
-    return tuple(fit([observed], library.prior(peak_lr, form)) for form in FORMS)
+        tail = 0.5 + level / 2.0
+        scaled = float(t.ppf(tail, self.freedom)) * self.fit_sd
+        return np.asarray(np.hypot(scaled, float(norm.ppf(tail)) * self.other_sd))
+
+    @property
+    def low(self) -> FloatArray:
+        return self.loss - self.half_width()
+
+    @property
+    def high(self) -> FloatArray:
+        return self.loss + self.half_width()
+
+
+def fit_both(observed: Sequence[Observed], peak_lr: float, library: Library) -> tuple[Posterior, ...]:
+    """One posterior for each form of the prior, from one run or jointly from several of the same model."""
+    return tuple(fit(observed, library.prior(peak_lr, form)) for form in FORMS)
 
 
 def predict(
@@ -60,17 +81,30 @@ def predict(
 ) -> Prediction:
     """The losses at the points of `other`, its u relative to the observed run's peak; `peak_ratio` is its own peak's.
 
-    The centre is the mean of the posteriors' modes, moved by the median of the run's last five residuals, which another
-    schedule of the same data order shares. Variances add: pooled draws, structure, chance, change of the peak.
+    The centre is the weighted mean of the posteriors' modes, moved by the median of the run's last five residuals:
+    another schedule of the same data order shares them. Variances add: draws, structure, chance, change of the peak.
     """
-    offset = np.mean([_last_residual(posterior, observed) for posterior in posteriors])
-    centre = np.mean([loss(posterior.mode, other) for posterior in posteriors], axis=0) + offset
-    draws = np.concatenate([evaluate(posterior.draws(DRAWS, seed), other) for seed, posterior in enumerate(posteriors)])
-    variance = draws.var(axis=0) + structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2
-    half_width = library.quantile_90 * np.sqrt(variance)
-    share = float(np.mean([_prior_share(posterior, other) for posterior in posteriors]))
+    offset = pooled([_last_residual(posterior, observed) for posterior in posteriors])
+    centre = pooled([loss(posterior.mode, other) for posterior in posteriors]) + offset
+    draws = evaluate(pooled_draws(posteriors, DRAWS), other)
+    other_sd = float(np.sqrt(structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2))
+    freedom = library.population().freedom
+    share = float(pooled([_prior_share(posterior, other) for posterior in posteriors]))
     rms = max(posterior.residual_rms for posterior in posteriors) * SIGMA
-    return Prediction(centre, centre - half_width, centre + half_width, share, rms)
+    return Prediction(centre, draws.std(axis=0), other_sd, freedom, share, rms)
+
+
+def pooled(values: Sequence[npt.ArrayLike]) -> FloatArray:
+    """The weighted mean of what the posteriors of the two forms of the prior say."""
+    return np.asarray(np.average(np.asarray(values), axis=0, weights=FORM_WEIGHTS))
+
+
+def pooled_draws(posteriors: Sequence[Posterior], count: int) -> FloatArray:
+    """(count, 7) draws of both posteriors, each by its weight; the same for the same posteriors."""
+    counts = [round(weight * count) for weight in FORM_WEIGHTS]
+    return np.concatenate(
+        [one.draws(count, seed) for seed, (one, count) in enumerate(zip(posteriors, counts, strict=True))]
+    )
 
 
 def _last_residual(posterior: Posterior, observed: Observed) -> float:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
 MAX_STEPPED = 200_000
-"""Updates that are stepped at most: some 20 us each, so a few seconds. The first so many of a longer run are."""
+"""Updates that are stepped at most: some 20 us each, so a few seconds. The first so many of a longer run are, and the
+rest is the closed form where it was torch's own LR so far."""
+
+PROVEN = 1e-9
+"""Largest difference, in peaks, between the closed form and torch over the stepped updates that lets it go on alone."""
 
 MAX_RECORDED = 2_000
 """Points kept of a longer replay, jumps on top."""
@@ -52,34 +56,41 @@ def step_through_torch(schedule: Schedule, steps: int, *, optimizer: str | None 
     """Step `schedule` (over optimizer updates) for `steps` updates: `optimizer.step()`, then `scheduler.step()`.
 
     `optimizer` is any name of it ("adamw_torch_fused"); torch's class of that kind is used, SGD where it is not known.
-    The record ends early after MAX_STEPPED updates, and where torch refuses to go on (OneCycleLR past its end); the
-    replay's `optimizer` says so. All errors of the closed form are taken before thinning. Raises `MissingExtraError`
-    without torch and `ValueError` for `steps` below 1.
+    After MAX_STEPPED updates the closed form goes on, without a cost an update, where it has been PROVEN by torch's own
+    classes until then. The record ends early where it was not, where momentum is scheduled, and where torch refuses to
+    go on (OneCycleLR past its end); the replay's `optimizer` says so. All errors of the closed form are taken over the
+    stepped updates, before thinning. Raises `MissingExtraError` without torch and `ValueError` for `steps` below 1.
     """
     if steps < 1:
         raise ValueError(f"a replay needs at least one update, got {steps}")
     torch = import_torch()
     name = _class_of(optimizer)
     lr, momentum, own = _record(schedule, min(steps, MAX_STEPPED), name)
-    updates = np.arange(len(lr), dtype=np.float64)
-    closed = schedule.lr_at(updates)
+    stepped = len(lr)
+    closed = schedule.lr_at(np.arange(stepped, dtype=np.float64))
     peak = float(np.max(np.abs(closed)))
+    error = float(np.max(np.abs(closed - lr))) / peak if peak > 0.0 else 0.0
+    goes_on = own and momentum is None and stepped == MAX_STEPPED and error <= PROVEN
+    if goes_on and stepped < steps:
+        lr = np.concatenate([lr, schedule.lr_at(np.arange(stepped, steps, dtype=np.float64))])
     kept = _thinned(lr)
     return TorchReplay(
-        steps=updates[kept],
+        steps=kept.astype(np.float64),
         lr=lr[kept],
         momentum=momentum[kept] if momentum is not None else None,
-        closed_form_error=float(np.max(np.abs(closed - lr))) / peak if peak > 0.0 else 0.0,
+        closed_form_error=error,
         torch_version=str(torch.__version__),
-        optimizer=_told(name, own, len(lr), steps),
+        optimizer=_told(name, own, stepped, steps, goes_on),
     )
 
 
-def _told(name: str, own: bool, stepped: int, steps: int) -> str:
+def _told(name: str, own: bool, stepped: int, steps: int, goes_on: bool) -> str:
     """The optimizer, and what else a reader of the replay has to know."""
     text = name if own else f"{name} and a LambdaLR, torch having no class of this shape"
     if stepped == steps:
         return text
+    if goes_on:
+        return f"{text}, the first {stepped} of {steps} updates, then its closed form, equal to torch so far"
     why = f"a replay stops at {MAX_STEPPED}" if stepped == MAX_STEPPED else "torch's scheduler ends there"
     return f"{text}, the first {stepped} of {steps} updates ({why})"
 

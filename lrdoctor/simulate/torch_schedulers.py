@@ -16,6 +16,7 @@ from lrdoctor.schedules import (
     LinearLR,
     MultiStepLR,
     OneCycleLR,
+    Overlaid,
     PolynomialLR,
     RangeTest,
     ReduceLROnPlateau,
@@ -42,7 +43,7 @@ class NoTorchClassError(Exception):
 def base_lr(schedule: Schedule) -> float:
     """The lr the optimizer is constructed with, which torch's schedulers scale."""
     match schedule:
-        case Warmup(main=inner) | Stepped(schedule=inner):
+        case Warmup(main=inner) | Overlaid(main=inner) | Stepped(schedule=inner):
             return base_lr(inner)
         case Sequence(parts=parts):
             return base_lr(parts[0])

@@ -74,11 +74,13 @@ def test_a_head_that_was_cut_off_is_no_reason_to_invent_a_peak(logged: Callable[
     assert fit.fit_error < 1e-9
 
 
-def test_a_plateau_and_then_a_decay(logged: Callable[..., Any]) -> None:
+def test_a_plateau_and_then_a_decay_are_one_schedule(logged: Callable[..., Any]) -> None:
     lr = np.concatenate([np.full(700, 3e-4), 3e-4 * (1 - np.arange(300) / 300)])
-    first, second = fits_of(logged(lr))
-    assert (first.family, second.family) == ("Constant", "LinearLR")
-    assert second.first_step == pytest.approx(700, abs=1)
+    (fit,) = fits_of(logged(lr))
+    assert fit.family == "WarmupStableDecay"
+    assert fit.schedule.params() == {
+        "num_stable_steps": 700, "num_decay_steps": 300, "decay_type": "linear", "min_lr_ratio": 0.0,
+    }  # fmt: skip
 
 
 def test_a_hand_edited_lr_is_two_constants(logged: Callable[..., Any]) -> None:

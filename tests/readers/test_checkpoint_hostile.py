@@ -102,7 +102,7 @@ def _zip(path: Path, pickled: bytes, method: int = zipfile.ZIP_STORED) -> Path:
 
 
 def test_a_member_that_unpacks_to_far_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrdoctor.readers.checkpoint_zip.MAX_MEMBER_BYTES", 1 << 20)
+    monkeypatch.setenv("LRDOCTOR_LIMITS", f"pickle_bytes={1 << 20}")
     path = _zip(tmp_path / "bomb.pt", b"N" * (8 << 20) + b".", zipfile.ZIP_DEFLATED)
     with pytest.raises(ReadError, match="cannot be read"):
         read_checkpoint(str(path))

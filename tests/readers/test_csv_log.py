@@ -296,3 +296,52 @@ def test_no_text_breaks_the_reader(text: str, tmp_path_factory: pytest.TempPathF
         if isinstance(item, Series):
             assert len(item.values) == len(item.origin)
             assert all(math.isfinite(line) for line in item.origin)
+
+
+# "nan", "inf" and words are numbers or not; spaces, signs and dots are where parsers differ.
+ODD = st.sampled_from(
+    ["nan", "inf", "-", " 1.5 ", " ", "+3", ".5", "5.", "1e400", "1_0", "0x10", "true", "word", "#", "1,5"]
+)
+cells = st.one_of(st.floats(allow_nan=False).map(repr), st.integers(-(10**20), 10**20).map(str), st.just(""), ODD)
+tables = st.lists(st.lists(cells, min_size=3, max_size=3), max_size=30)
+
+
+@given(rows=tables, ends=st.sampled_from(["\n", "\r\n"]), delimiter=st.sampled_from([",", "\t", ";"]))
+def test_many_lines_at_once_are_read_as_one_by_one(
+    rows: list[list[str]], ends: str, delimiter: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "metrics.csv"
+    lines = [["step", "lr", "loss"], *rows]
+    path.write_text("".join(delimiter.join(line) + ends for line in lines), encoding="utf-8", newline="")
+    with pytest.MonkeyPatch.context() as patched:
+        at_once = list(csv_log.read(str(path)))
+        patched.setattr(csv_log, "block_of_numbers", lambda *arguments: None)
+        one_by_one = list(csv_log.read(str(path)))
+    assert list(map(comparable, at_once)) == list(map(comparable, one_by_one))
+
+
+def comparable(item: Series | Note) -> object:
+    if isinstance(item, Note):
+        return item
+    axes = {name: steps.tolist() for name, steps in item.axes.items()}
+    return repr((item.tag, item.values.tolist(), axes, item.origin.tolist()))
+
+
+def test_a_block_of_other_lines_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_log, "_BLOCK_BYTES", 200)
+    rows = [f"{step},{step * 0.1!r},1.5" for step in range(300)]
+    rows[100] = "100,nan,1.5"
+    rows[150] = "step,lr,loss"
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,lr,loss\n" + "\n".join(rows) + "\n299,0", encoding="utf-8")
+    found = list(csv_log.read(str(path)))
+    series = {item.tag: item for item in found if isinstance(item, Series)}
+    rates = [step * 0.1 for step in range(300) if step != 150]
+    rates[100] = float("nan")
+    assert np.array_equal(series["lr"].values, rates, equal_nan=True)
+    assert series["lr"].origin.tolist() == [*range(2, 152), *range(153, 302)]
+    assert series["lr"].session is not None
+    assert series["lr"].session.tolist() == [0] * 150 + [1] * 149
+    assert [str(item) for item in found if isinstance(item, Note)] == [
+        "truncated: the last row is incomplete and was not read at line 302"
+    ]

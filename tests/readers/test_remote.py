@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,33 @@ def test_a_folder_saved_together_is_one_checkpoint(bucket: Any, tmp_path: Path) 
     assert (found.framework, found.global_step) == ("transformers", 3)
     assert found.optimizer is not None
     assert found.optimizer.step == 3
+
+
+def test_of_a_distributed_checkpoint_only_metadata_and_scalars_are_fetched(bucket: Any, tmp_path: Path) -> None:
+    dcp = pytest.importorskip("torch.distributed.checkpoint")
+    state = trained(width=512, parameters=2)
+    held = {"model": state.model.state_dict(), "optimizer": state.optimizer.state_dict()}
+    dcp.save(held, checkpoint_id=str(tmp_path / "step-3"), no_dist=True)
+    found = read_checkpoint(bucket(tmp_path) + "/step-3")
+    assert found.optimizer is not None
+    assert (found.optimizer.step, found.optimizer.name) == (3, "AdamW")
+    assert CountingFileSystem.whole == []
+    assert CountingFileSystem.fetched() < 100_000 < 6_000_000
+
+
+def test_databases_and_single_tags_are_read_behind_a_url(bucket: Any, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "mlflow.db") as made:
+        made.executescript(
+            "CREATE TABLE runs (run_uuid TEXT, start_time BIGINT, lifecycle_stage TEXT);"
+            "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp BIGINT, run_uuid TEXT, step BIGINT, is_nan BOOL);"
+            "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);"
+            "INSERT INTO runs VALUES ('a', 1, 'active');"
+        )
+        made.executemany("INSERT INTO metrics VALUES ('lr', ?, 1, 'a', ?, 0)", [(0.1 / (n + 1), n) for n in range(9)])
+    made.close()
+    (run,) = read(bucket(tmp_path) + "/mlflow.db")
+    assert run.path == "counting://runs/mlflow.db#a"
+    assert len(run.series[0]) == 9
 
 
 def test_the_command_line_takes_urls(bucket: Any, tmp_path: Path) -> None:

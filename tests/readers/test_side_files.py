@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrdoctor.limits import Limits
 from lrdoctor.model.run import Hint, Note
 from lrdoctor.readers import inert_yaml, side_files
 from lrdoctor.readers.setting_names import hints_from
@@ -224,7 +225,7 @@ def test_an_alias_to_what_contains_it_ends(tmp_path: Path) -> None:
         ("[" * 200_000, "args.yaml", "nest"),
         (b"\x00\x01\x02", "args.yaml", "not text"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "args.yaml", "git lfs pull"),
-        ("#" * (side_files.MAX_BYTES + 1), "args.yaml", "too many"),
+        ("#" * (Limits().settings_bytes + 1), "args.yaml", "too many"),
     ],
 )
 def test_a_broken_file_is_a_note(tmp_path: Path, text: str | bytes, name: str, said: str) -> None:

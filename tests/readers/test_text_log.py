@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrdoctor.errors import ReadError
+from lrdoctor.limits import Limits
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers import text_log
 from lrdoctor.readers.text_rows import printed
-from lrdoctor.readers.text_segments import MAX_SEGMENT, segments
+from lrdoctor.readers.text_segments import segments
 
 Read = Callable[..., tuple[dict[str, Series], list[str]]]
 
@@ -265,7 +266,7 @@ def test_segments_are_the_text_cut_at_line_ends_and_overwrites(parts: list[str])
 
 
 def test_a_segment_beyond_the_limit_is_left_out_and_the_next_is_not() -> None:
-    text = "x" * 20 * MAX_SEGMENT + "\rnext\nlast"
+    text = "x" * 20 * Limits().text_chars + "\rnext\nlast"
     found = [piece for piece in segments(StringIO(text, newline="\n")) if len(piece[1]) < 100]
     assert found == [(1, "next"), (2, "last")]
 
@@ -281,6 +282,6 @@ def test_no_line_breaks_the_reader(text: str) -> None:
 )
 def test_a_long_line_costs_no_more_than_its_length(unit: str) -> None:
     """A pattern that tries every split of such a text would not come back."""
-    found = printed("step 1 loss 0.5 " + unit * (MAX_SEGMENT // len(unit)))
+    found = printed("step 1 loss 0.5 " + unit * (Limits().text_chars // len(unit)))
     assert found is not None
     assert found.values["loss"] == 0.5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.model.arrays import floats, ints
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Remedy
 from lrdoctor.model.trajectory import Curve, GroupTrajectory
 from lrdoctor.report.numbers import NOTHING
@@ -99,6 +99,32 @@ def test_an_estimate_never_stands_without_its_interval(faulty: Diagnosis) -> Non
     assert ("90\xa0% interval", "2.22 to 2.43") in run_page(faulty, {}).loss.figures
     bare = replace(faulty, counterfactual=replace(faulty.counterfactual, interval_90=None))
     assert "Estimated with the fix" not in dict(run_page(bare, {}).loss.figures)
+
+
+def test_an_estimate_shows_its_gain_the_models_behind_it_and_what_would_settle_it(faulty: Diagnosis) -> None:
+    told = replace(
+        faulty.counterfactual,
+        leaned_on=("llama2-400M",),
+        settle="a branch of 400 updates",
+        notes=("fitted jointly to 2 runs",),
+    )
+    view = run_page(replace(faulty, counterfactual=told), {}).loss
+    assert ("Gain", "0.25 (0.13 to 0.34)") in view.figures
+    assert "the prior leans on llama2-400M; fitted jointly to 2 runs." in view.basis
+    assert view.basis.endswith("To settle it: a branch of 400 updates.")
+
+
+def test_of_a_run_that_diverged_the_estimate_stands_alone(faulty: Diagnosis) -> None:
+    view = run_page(replace(faulty, counterfactual=replace(faulty.counterfactual, observed_final_loss=None)), {}).loss
+    assert "Gain" not in dict(view.figures)
+    assert "instead of" not in view.sentence
+
+
+def test_a_direction_alone_is_told_with_its_reason(faulty: Diagnosis) -> None:
+    alone = Counterfactual("estimated", reason="the peak is outside", observed_final_loss=2.5, direction="lower")
+    view = run_page(replace(faulty, counterfactual=alone), {}).loss
+    assert "lower; by how much cannot be told: the peak is outside" in view.sentence
+    assert "Estimated with the fix" not in dict(view.figures)
 
 
 def test_a_refusal_states_its_reason_and_what_was_left_out(refused: Diagnosis) -> None:

@@ -96,12 +96,22 @@ def test_factor_near_one_is_not_worth_a_word(healthy: Diagnosis) -> None:
 
 def test_healthy_verdict_says_what_the_lr_equals_and_that_it_is_not_the_problem(healthy: Diagnosis) -> None:
     assert verdict_sentence(healthy) == (
-        "executed LR equals CosineAnnealingLR with 500 warmup updates to the rounding of the log: "
+        "executed LR equals CosineAnnealingLR with 500 warmup updates (peak 3e-4, 5,000 updates planned) "
+        "to the rounding of the log: "
         "the LR is not your problem"
     )
 
 
-@pytest.mark.parametrize(("error", "words"), [(4e-4, "within 0.1 %"), (1e-3, "within 0.1 %"), (4e-3, "within 0.4 %")])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (4e-4, "equals CosineAnnealingLR with 500 warmup updates (peak 3e-4, 5,000 updates planned) within 0.1 %"),
+        (1e-3, "within 0.1 %"),
+        (4e-3, "within 0.4 % of its peak, an approximate fit"),
+        (4.12e-3, "within 0.42 %"),
+        (4e-3, "LR follows Cosine"),
+    ],
+)
 def test_healthy_verdict_gives_the_fit_error(healthy: Diagnosis, error: float, words: str) -> None:
     fit = replace(healthy.identification.groups[0].fit, exact=False, fit_error=error)
     inexact = replace(healthy, identification=Identification((GroupIdentification("lr", (fit,)),)))

@@ -16,7 +16,8 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.reconstruct import reconstruct
 from lrdoctor.schedules import Constant, Warmup
-from lrdoctor.simulate.f7 import compress, loss
+from lrdoctor.simulate.f7 import loss
+from lrdoctor.simulate.grid import compress
 
 THETA = np.array([2.75, -0.15, 0.49, -1.55, 3.2, 0.73, 0.49])  # near the middle of the shipped library
 WARMUP = 300

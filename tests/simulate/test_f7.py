@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from lrdoctor.simulate import f7_torch
-from lrdoctor.simulate.f7 import MAX_KNOTS, NAMES, brute_force, compress, loss, loss_and_jacobian
+from lrdoctor.simulate.f7 import NAMES, brute_force, loss, loss_and_jacobian
+from lrdoctor.simulate.grid import MAX_KNOTS, compress
 
 T = 20_000
 _t = np.arange(T)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrdoctor.simulate.f7 import compress, loss, loss_and_jacobian
+from lrdoctor.simulate.f7 import loss, loss_and_jacobian
 from lrdoctor.simulate.fit import LOWER, POINTS, SIGMA, UPPER, Observed, fit, thin
+from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import dump, load_library
 from lrdoctor.simulate.prior import FORMS, Prior, features, vague
 
@@ -29,8 +30,8 @@ def observe(theta):
     return make
 
 
-def _flat(form="ln B"):
-    prior = vague(form)
+def _flat():
+    prior = vague()
     return Prior(prior.features, prior.mean, prior.covariance * 1e4)
 
 

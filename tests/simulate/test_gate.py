@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lrdoctor import synth
-from lrdoctor.model.arrays import floats
 from lrdoctor.model.identification import Identification
 from lrdoctor.model.run import Hint
 from lrdoctor.model.trajectory import GroupTrajectory, Segment
@@ -126,7 +126,21 @@ def test_a_peak_outside_the_library(case, peak):
 
 
 def test_a_fix_that_moves_the_peak_too_far(healthy):
-    assert "changes the peak lr 0.3-fold" in _reason(healthy, LinearLR(3e-4, 12_000))
+    assert "changes the peak lr 0.2-fold" in _reason(healthy, LinearLR(2e-4, 12_000))
+
+
+def test_where_a_test_fails_by_a_little_the_direction_alone_is_told(case):
+    one = case(Warmup(Constant(4e-3), 300, 0.01))
+    fix = Warmup(CosineAnnealingLR(4e-3, 11_700), 300, 0.01)
+    result = estimate(one.run, one.trajectory, one.identification, fix, device="cpu")
+    assert (result.status, result.direction) == ("estimated", "lower")
+    assert "the run's peak lr 0.004 is outside" in result.reason
+    assert (result.estimated_final_loss, result.interval_90, result.band) == (None, None, None)
+
+
+def test_a_doubt_about_an_unclear_direction_is_a_refusal(case):
+    low = case(Warmup(Constant(1.4e-4), 300, 0.01))
+    assert "the run's peak lr 0.00014 is outside" in _reason(low, Warmup(Constant(1.3e-4), 300, 0.01))
 
 
 def test_a_fix_without_a_learning_rate(healthy):
@@ -134,8 +148,8 @@ def test_a_fix_without_a_learning_rate(healthy):
 
 
 def test_a_fix_whose_peak_the_library_does_not_hold(case):
-    one = case(Warmup(Constant(2e-3), 300, 0.01))
-    assert "the fix's peak lr" in _reason(one, StepLR(4e-3, 5_000))
+    one = case(Warmup(Constant(3e-3), 300, 0.01))
+    assert "the fix's peak lr" in _reason(one, StepLR(7e-3, 5_000))
 
 
 def test_no_loss_at_all(healthy):
@@ -150,20 +164,28 @@ def test_a_run_too_short_to_fit(case):
     assert "losses lie after update 800" in _reason(one, LinearLR(1e-3, 2_000))
 
 
-def test_losses_that_are_not_numbers(healthy):
-    curve = healthy.trajectory.curve("train-loss")
-    values = curve.values.copy()
-    values[60] = np.nan
-    broken = _retrained(healthy, curves=(replace(curve, values=floats(values)),))
-    assert "not a number in places" in _reason(broken)
-
-
-def test_a_run_that_diverged(case, law):
-    def exploding(done):
+def _exploding(law, at, height):
+    def losses(done):
         values = law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done)
-        return np.where(done > 9_000, values + 2.0, values)
+        return np.where(done > at, values + height, values)
 
-    assert "diverges near update 90" in _reason(case(losses=exploding))
+    return losses
+
+
+@pytest.mark.parametrize("height", [2.0, np.nan])
+def test_a_run_that_diverged_early(case, law, height):
+    assert re.search(r"diverges near update (3[89]|4[01])\d\d,", _reason(case(losses=_exploding(law, 4_050, height))))
+
+
+@pytest.mark.parametrize("height", [2.0, np.nan])
+def test_of_a_run_that_diverged_late_only_what_came_before_counts(case, law, height):
+    one, whole = case(losses=_exploding(law, 9_050, height)), case()
+    result = estimate(one.run, one.trajectory, one.identification, FIX, device="cpu")
+    healthy = estimate(whole.run, whole.trajectory, whole.identification, FIX, device="cpu")
+    assert (result.status, result.direction, result.observed_final_loss) == ("estimated", "lower", None)
+    assert result.estimated_final_loss == pytest.approx(healthy.estimated_final_loss, abs=0.01)
+    assert np.ptp(result.interval_90) > np.ptp(healthy.interval_90)
+    assert re.search(r"diverged after update (8[89]|9[01])\d\d;", result.notes[0])
 
 
 @pytest.mark.parametrize("level", [0.4, 9.0])

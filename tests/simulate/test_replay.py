@@ -33,7 +33,7 @@ from lrdoctor.schedules.ramps import KINDS
 from lrdoctor.simulate import replay
 from lrdoctor.simulate.replay import step_through_torch
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 UPDATES = 120
 PLAIN = [
@@ -196,11 +196,82 @@ def test_the_error_of_a_thinned_replay_counts_the_updates_left_out(monkeypatch):
     assert result.closed_form_error > 0.01
 
 
-def test_a_run_longer_than_the_bound_is_stepped_to_the_bound_and_says_so(monkeypatch):
+def test_a_run_longer_than_the_bound_goes_on_in_the_closed_form_torch_has_proven(monkeypatch):
+    schedule = Stepped(Warmup(CosineAnnealingLR(0.1, 400), 20, 0.01), 2)
+    whole = step_through_torch(schedule, 1_000)
     monkeypatch.setattr(replay, "MAX_STEPPED", 50)
-    result = step_through_torch(CosineAnnealingLR(0.1, 1_000), 1_000)
+    result = step_through_torch(schedule, 1_000)
+    np.testing.assert_allclose(result.lr, whole.lr, rtol=0, atol=1e-12)
+    assert "the first 50 of 1000 updates, then its closed form, equal to torch so far" in result.optimizer
+
+
+@pytest.mark.parametrize(
+    "schedule", [OneCycleLR(0.1, 1_000), Unknown((0.0, 1_000.0), (0.1, 0.2))], ids=["momentum", "lambda"]
+)
+def test_where_the_closed_form_is_not_proven_a_long_replay_ends_at_the_bound(monkeypatch, schedule):
+    monkeypatch.setattr(replay, "MAX_STEPPED", 50)
+    result = step_through_torch(schedule, 1_000)
     assert result.steps[-1] == 49
     assert "the first 50 of 1000 updates (a replay stops at 50)" in result.optimizer
+
+
+def test_a_million_updates_take_no_longer_than_the_bound(monkeypatch):
+    monkeypatch.setattr(replay, "MAX_STEPPED", 200)
+    result = step_through_torch(CosineAnnealingLR(0.1, 1_000_000), 1_000_000)
+    assert result.steps[-1] == 999_999
+    assert len(result.steps) < 3_000
+
+
+def _loop(updates, groups=(0.1,), accumulate=1, per_micro_batch=False, resume_at=None, with_state=True):
+    """LRs (groups, updates) of a training loop as people write it: StepLR, gradient accumulation, a resume."""
+
+    def build():
+        parameters = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr} for lr in groups]
+        optimizer = torch.optim.SGD(parameters, lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.5)
+
+    optimizer, scheduler = build()
+    lrs = []
+    for update in range(updates):
+        if update == resume_at:
+            kept = scheduler.state_dict(), optimizer.state_dict()
+            optimizer, scheduler = build()
+            if with_state:
+                scheduler.load_state_dict(kept[0])
+                optimizer.load_state_dict(kept[1])
+        lrs.append([group["lr"] for group in optimizer.param_groups])
+        for micro_batch in range(accumulate):
+            if micro_batch == accumulate - 1:
+                optimizer.step()
+            if per_micro_batch or micro_batch == accumulate - 1:
+                scheduler.step()
+    return np.array(lrs).T
+
+
+STEP = StepLR(0.1, 10, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "loop"),
+    [
+        (STEP, {}),
+        (STEP, {"accumulate": 4}),
+        (Stepped(STEP, 0.25), {"accumulate": 4, "per_micro_batch": True}),
+        (STEP, {"resume_at": 17}),
+        (Sequence((STEP, STEP), (17.0,)), {"resume_at": 17, "with_state": False}),
+    ],
+    ids=["plain", "accumulation", "a tick a micro-batch", "resumed with its state", "resumed without"],
+)
+def test_what_a_training_loop_executes_is_the_schedule_that_stands_for_it(schedule, loop):
+    result = step_through_torch(schedule, 40)
+    np.testing.assert_allclose(result.lr, _loop(40, **loop)[0], rtol=0, atol=1e-12)
+    assert result.closed_form_error < 1e-9
+
+
+def test_a_group_with_an_lr_of_its_own_follows_in_proportion():
+    first, second = _loop(40, groups=(0.1, 0.003))
+    np.testing.assert_allclose(first, step_through_torch(STEP, 40).lr, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(second, 0.03 * first, rtol=1e-12)
 
 
 def test_torch_is_not_heard_to_warn():

@@ -1,0 +1,42 @@
+"""What a learning-rate range test found: the learning rate at which the loss was lowest before it rose again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.identification import Identification
+from lrdoctor.model.trajectory import Trajectory
+
+SWEEP = 10.0
+"""A sweep goes through at least this factor (chosen by us)."""
+SMOOTHED = 5
+"""Losses are smoothed by a median over so many (chosen by us)."""
+CAME_BACK = 0.1
+"""The loss must have come back by this part of its fall: else the test was too short to show a limit (chosen by us)."""
+_FEWEST = 20
+
+
+def range_limit(trajectory: Trajectory, identification: Identification) -> float | None:
+    """The LR of the lowest smoothed loss of a range test; None for other runs, or where the loss did not rise again."""
+    lead, loss = identification.lead, trajectory.loss
+    if lead is None or loss is None or len(lead.fits) != 1 or lead.fit.family != "RangeTest":
+        return None
+    lrs = lead.fit.whole.lr_at(loss.steps)
+    if len(loss) < _FEWEST or lrs[-1] < SWEEP * max(float(lrs[0]), 1e-300):
+        return None
+    return _lowest(loss.values, lrs)
+
+
+def _lowest(losses: FloatArray, lrs: FloatArray) -> float | None:
+    broken = np.flatnonzero(~np.isfinite(losses))
+    end = int(broken[0]) if len(broken) else len(losses)
+    if end < _FEWEST:
+        return None
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(losses[:end], SMOOTHED), axis=1)
+    at = int(np.argmin(smooth))
+    fell = float(smooth[0] - smooth[at])
+    back = float(smooth[at:].max() - smooth[at])
+    if fell <= 0 or (not len(broken) and back < CAME_BACK * fell):
+        return None
+    return float(lrs[at + SMOOTHED // 2])

@@ -1,0 +1,132 @@
+"""Tails with what stands before them: the smooth declines, and constants with a decline at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from lrdoctor.identify.candidate import Candidate
+from lrdoctor.identify.heads import behind_heads
+from lrdoctor.identify.shapes import COSINE, EXPONENTIAL, GEOMETRIC, INVERSE_ROOT, K_COSINE, LINE, POWER, ROOT, Shape
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.identify.tails import Tail, tails
+from lrdoctor.schedules import CosineAnnealingLR, LinearLR, WarmupStableDecay
+
+_USUAL = (COSINE, LINE, GEOMETRIC, INVERSE_ROOT, POWER)
+_RARE = (K_COSINE,)
+_STABLE = (LINE, COSINE, ROOT, EXPONENTIAL)
+_FLAT = 3  # points at the peak: fewer are no stable part
+_BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
+
+
+def decline_candidates(stretch: Stretch) -> Iterator[Candidate]:
+    """Exact readings of the stretch as a decline behind any kind of warmup, or with a ramp over its start."""
+    thin = stretch.thin
+    if len(thin) < 5:
+        return
+    stable = list(_stable_candidates(thin))
+    yield from stable
+    if stable:
+        return
+    for shapes in (_USUAL, _RARE):
+        found = [*_from_top(thin, shapes), *_from_the_back(thin, shapes)]
+        yield from found
+        if found:
+            return
+
+
+def _from_top(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
+    """The decline begins at the highest point, or within a tick of it."""
+    top, at = thin.top, float(thin.t[thin.top])
+    origins = (0.0, 1.0, -1.0) if top == 0 else (at, at - 1.0, at + 1.0, 0.0, -1.0, 1.0)
+    for shape in shapes:
+        for tail in tails(thin, top, origins, (shape,)):
+            yield from behind_heads(thin, tail, top)
+
+
+def _from_the_back(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
+    """The later points are on a decline that began with the log; what is before them is told by it."""
+    bend = int(np.argmax(np.abs(np.diff(thin.lr, 2)))) + 2
+    begins = {*([bend] if bend < 0.8 * len(thin) else []), *(int(share * len(thin)) for share in _BACK)}
+    for begin in sorted(begins, reverse=True):
+        found = False
+        for tail in tails(thin, begin, (0.0, 1.0, -1.0), shapes):
+            for candidate in behind_heads(thin, tail, begin):
+                found = True
+                yield candidate
+        if found:
+            return
+
+
+def _stable_candidates(thin: Stretch) -> Iterator[Candidate]:
+    """A flat stretch at the peak, and a decline from its end on."""
+    top = thin.top
+    level = float(np.median(thin.lr[thin.lr >= thin.peak - 2 * thin.tol]))
+    flat = np.abs(thin.lr[top:] - level) <= 2 * thin.tol[top:]
+    last = top + (int(np.argmin(flat)) if not flat.all() else len(flat)) - 1
+    if last - top + 1 < _FLAT or last >= len(thin) - _FLAT:
+        return
+    ends = (float(thin.t[last]), float(thin.t[last + 1]))
+    origins = dict.fromkeys([ends[0], ends[0] + 1.0, *_line_origins(thin, last, level)])
+    for shape in _STABLE:
+        found = False
+        for tail in _anchored(thin, last, origins, shape, level):
+            for candidate in _with_stable_part(thin, tail, top, level):
+                found = True
+                yield candidate
+        if found:
+            return
+
+
+def _line_origins(thin: Stretch, last: int, level: float) -> Iterator[float]:
+    """Where the straight line through the first points of the decline leaves the level."""
+    part = slice(last + 1, last + 4)
+    slope, start = np.polyfit(thin.t[part], thin.lr[part], 1)
+    if slope < 0:
+        at = (level - float(start)) / float(slope)
+        yield float(round(at))
+        yield at
+
+
+def _anchored(thin: Stretch, last: int, origins: Iterable[float], shape: Shape, level: float) -> Iterator[Tail]:
+    """Tails that begin at the level; with a free clock start only where no usual one is exact."""
+    gap = float(thin.t[last + 1] - thin.t[last])
+    for free in (False, True) if gap > 1 and shape is not LINE else (False,):
+        found = False
+        for tail in tails(thin, last + 1, origins, (shape,), free):
+            if abs(tail.main.peak_lr - level) <= 1e-6 * level and thin.t[last] - 1.5 <= tail.origin <= thin.t[last + 1]:
+                found = True
+                yield tail
+        if found:
+            return
+
+
+def _with_stable_part(thin: Stretch, tail: Tail, top: int, level: float) -> Iterator[Candidate]:
+    begun = float(thin.t[top])
+    for origin in (0.0, 1.0, -1.0) if top == 0 else (begun, begun + 1.0, begun - 1.0):
+        stable = tail.origin - origin
+        if stable <= 0:
+            continue
+        main, numbers = _main(tail, stable, level)
+        if main is None:
+            continue
+        end = origin + main.num_stable_steps + main.num_decay_steps
+        told = numbers if end in thin.planned else (*numbers, stable)
+        yield from behind_heads(thin, Tail(main, origin, told, 0.5), top)
+
+
+def _main(tail: Tail, stable: float, level: float) -> tuple[WarmupStableDecay | None, tuple[float, ...]]:
+    whole = int(stable) if stable.is_integer() else stable
+    match tail.main:
+        case LinearLR():
+            length, low, kind, ratio = tail.main.total_iters, tail.main.end_factor, "linear", 0.5
+        case CosineAnnealingLR():
+            length, low, kind, ratio = tail.main.T_max, tail.main.eta_min / level, "cosine", 0.5
+        case WarmupStableDecay():
+            length, low = tail.main.num_decay_steps, tail.main.min_lr_ratio
+            kind, ratio = tail.main.decay_type, tail.main.decay_ratio
+        case _:
+            return None, ()
+    numbers = (level, *(number for number in tail.numbers[1:]))
+    return WarmupStableDecay(level, whole, length, kind, low, ratio), numbers  # type: ignore[arg-type]

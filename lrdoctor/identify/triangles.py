@@ -1,0 +1,84 @@
+"""Straight rises and falls in turn: CyclicLR in its three modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
+from lrdoctor.identify.stretch import Stretch
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.schedules import CyclicLR
+from lrdoctor.schedules.cyclic import MODES
+
+SHIFTS = (0.0, 1.0, -1.0)
+_FEWEST_TURNS = 2  # up, down, and up again
+_SHORT = 6  # digits of an LR
+
+
+def triangle_candidates(stretch: Stretch) -> Iterator[Candidate]:
+    """Readings of the stretch as cycles, where it turns at least twice."""
+    turns = _turns(stretch)
+    if len(turns) < _FEWEST_TURNS or stretch.lr[0] > stretch.lr[int(np.searchsorted(stretch.t, turns[0]))]:
+        return
+    for shift in SHIFTS:
+        up = round(turns[0] + shift)
+        down = round(turns[1] - turns[0])
+        if up > 0 and down > 0:
+            for mode in MODES:
+                yield from _cycles(stretch, shift, up, down, mode)
+
+
+def _turns(stretch: Stretch) -> list[float]:
+    """The ticks at which the LR turns, each where the lines through the points on its sides meet."""
+    t, lr = stretch.t, stretch.lr
+    slope = np.diff(lr) / np.diff(t)
+    rising = np.sign(np.where(stretch.changed, slope, 0.0))
+    found: list[float] = []
+    for i in (np.flatnonzero(rising[1:] * rising[:-1] < 0) + 1).tolist():  # point i is between a rise and a fall
+        before, after = slope[i - 2] if i > 1 else slope[i - 1], slope[i + 1] if i + 1 < len(slope) else slope[i]
+        met = ((lr[i + 1] - after * t[i + 1]) - (lr[i - 1] - before * t[i - 1])) / (before - after)
+        found.append(float(np.clip(met, t[i - 1], t[i + 1])))
+        if len(found) == _FEWEST_TURNS:
+            break
+    return found
+
+
+def _cycles(stretch: Stretch, shift: float, up: int, down: int, mode: str) -> Iterator[Candidate]:
+    t = stretch.t + shift
+    for gamma in _gammas(stretch, up + down) if mode == "exp_range" else (1.0,):
+        height = CyclicLR(0.0, 1.0, up, down, mode, gamma).lr_at(t)
+        low, top = _rates(height, stretch)
+        if not 0.0 <= low < top:
+            continue
+        numbers = [low, top, float(up), *([] if up == down else [float(down)]), gamma]
+        extra = {"triangular": 0.0}.get(mode, 0.5)
+        yield make_candidate(CyclicLR(low, top, up, down, mode, gamma), numbers, shift=shift, extra_cost=extra)
+
+
+def _rates(height: FloatArray, stretch: Stretch) -> tuple[float, float]:
+    """(base_lr, max_lr) by least squares, then each in the fewest digits that the log allows."""
+    spread = height - height.mean()
+    rise = float(spread @ stretch.lr) / max(float(spread @ spread), 1e-300)
+    low = float(stretch.lr.mean()) - rise * float(height.mean())
+    top = low + rise
+    for digits in range(1, _SHORT + 1):
+        short = rounded(top, digits), rounded(low, digits) if low > 0 else 0.0
+        if bool((np.abs(short[1] + (short[0] - short[1]) * height - stretch.lr) <= stretch.tol).all()):
+            return short[1], short[0]
+    return max(low, 0.0), top
+
+
+def _gammas(stretch: Stretch, cycle: int) -> Iterator[float]:
+    """The factor per tick that the heights of two peaks a cycle apart tell, above the lowest point."""
+    low = float(stretch.lr.min())
+    first = int(np.argmax(stretch.lr[stretch.t <= cycle]))
+    later = int(np.searchsorted(stretch.t, stretch.t[first] + cycle))
+    if later >= len(stretch) or stretch.lr[later] <= low or stretch.lr[first] <= low:
+        return
+    ratio = (stretch.lr[later] - low) / (stretch.lr[first] - low)
+    gamma = float(ratio ** (1.0 / (stretch.t[later] - stretch.t[first])))
+    yield from (rounded(gamma, count) for count in range(1, 7) if 0.0 < rounded(gamma, count) < 1.0)
+    if 0.0 < gamma < 1.0:
+        yield gamma

@@ -1,0 +1,68 @@
+"""Entries of the library from runs: one joint fit of all runs of one model at one peak."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrdoctor.errors import UsageError
+from lrdoctor.model.arrays import FloatArray
+from lrdoctor.simulate import gate
+from lrdoctor.simulate.f7 import loss_and_jacobian
+from lrdoctor.simulate.fit import SIGMA, fit
+from lrdoctor.simulate.fitted import Read, Usable, usable
+from lrdoctor.simulate.grid import compress
+from lrdoctor.simulate.library import Entry, Library
+from lrdoctor.simulate.prior import vague
+
+MOST_PRIOR = 0.5
+"""Share of the vague prior in the gain of a decay above which runs are taken to say nothing about it."""
+
+_DIGITS = 3  # peaks that agree to so many are one peak
+
+
+def entries_of(reads: Sequence[Read], library: Library, model: str | None = None) -> list[Entry]:
+    """One entry a peak from the runs of one model. Raises `UsageError` with the reason where runs say too little."""
+    groups: dict[float, list[Usable]] = defaultdict(list)
+    for read in reads:
+        found = usable(read, library)
+        if isinstance(found, str):
+            raise _cannot(read.run.path, found)
+        groups[float(f"{found.peak:.{_DIGITS}g}")].append(found)
+    return [_entry(groups[peak], peak, model) for peak in sorted(groups)]
+
+
+def _entry(runs: Sequence[Usable], peak: float, model: str | None) -> Entry:
+    paths = sorted(run.read.run.path for run in runs)
+    observed = [run.observed(peak) for run in runs]
+    posterior = fit(observed, vague())
+    misfit = gate.refuse_fit(posterior.residual_rms * SIGMA, gate.MAX_RESIDUAL)
+    if misfit:
+        raise _cannot(", ".join(paths), misfit)
+    longest = max(runs, key=lambda run: run.steps)
+    share = posterior.prior_share(_gain_of_a_decay(posterior.mode, longest.steps))
+    if share > MOST_PRIOR:
+        raise _cannot(
+            ", ".join(paths),
+            f"they do not show how the loss falls when the lr decays ({share:.0%} of that would be the prior's)",
+            "add a run of the same model and peak whose lr decays, or a decay branch from a checkpoint",
+        )
+    named = model or next((str(run.read.run.declared("model")) for run in runs if run.read.run.declared("model")), None)
+    if named is None:
+        raise UsageError("The runs name no model.", where=", ".join(paths), hint="give its name with --model NAME")
+    final = min(float(run.losses.loss[-1]) for run in runs)
+    return Entry(named, peak, posterior.mode, posterior.covariance, final, len(runs), "; ".join(paths), "")
+
+
+def _gain_of_a_decay(theta: FloatArray, steps: int) -> FloatArray:
+    """(7,) gradient of the loss a decay over the last fifth gains against a constant lr."""
+    flat = np.ones(steps)
+    decayed = np.minimum(flat, np.linspace(steps, 0.0, steps) / (0.2 * steps))
+    one, two = (loss_and_jacobian(theta, compress(u, [steps]))[1][-1] for u in (flat, decayed))
+    return np.asarray(one - two)
+
+
+def _cannot(where: str, why: str, hint: str | None = None) -> UsageError:
+    return UsageError("These runs cannot be added to the library.", where=where, why=why, hint=hint)

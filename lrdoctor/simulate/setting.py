@@ -1,0 +1,60 @@
+"""What a replay trains: a model, its optimizer, its loss and its data, built by a factory of the user's."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lrdoctor.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """One training, ready for its first update.
+
+    `loss(model, batch)` is the training loss; `batches(first)` yields the batches from update `first` on, in an order
+    that depends on the seed alone. `evaluate(model)` is the loss that decides, on data of its own; without it the mean
+    of the last tenth of the training losses is. `peak_lr`: the LRs of the run are scaled so that their peak is this;
+    None trains with the run's own LRs.
+    """
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor]
+    batches: Callable[[int], Iterator[Any]]
+    evaluate: Callable[[torch.nn.Module], float] | None = None
+    peak_lr: float | None = None
+
+
+Factory = Callable[..., Setting]
+"""factory(seed) -> Setting, or factory(seed, checkpoint=PATH) where the replay starts from one."""
+
+BUNDLED = {"gpt": "lrdoctor.simulate.bundled:gpt", "digits": "lrdoctor.simulate.bundled:digits"}
+
+
+def load_factory(name: str) -> Factory:
+    """The factory called `package.module:function`, or one of the bundled ones; imports the module, as asked."""
+    module_name, colon, function = BUNDLED.get(name, name).partition(":")
+    if not colon or not module_name or not function:
+        raise UsageError(f"{name!r} names no factory.", hint=f"package.module:function, or one of {', '.join(BUNDLED)}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does
+    try:
+        factory = getattr(importlib.import_module(module_name), function)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"The factory {name!r} could not be imported.",
+            why=str(error),
+            hint="run from the folder it is importable from",
+        ) from error
+    if not callable(factory):
+        raise UsageError(f"{name!r} is no function.", hint="it is called with a seed and returns a Setting")
+    found: Factory = factory
+    return found
