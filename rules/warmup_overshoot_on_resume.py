@@ -110,7 +110,7 @@ class Climb:
     sure: bool = False
 
 
-@rule("LR204", suppresses=("LR201", "LR303", "LR304", "LR306", "LR307", "LR402"))
+@rule("LR204", suppresses=("LR201", "LR303", "LR304", "LR306", "LR307", "LR402", "LR502"))
 def warmup_overshoot_on_resume(
     run: Run,
     trajectory: Trajectory,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,18 +36,25 @@ _SAME_COST = 0.75
 _PLAIN_DIGITS, _PLAIN_COST = 2.0, 13.0
 _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
+_PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
+_FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
+_MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A candidate on a clock, with its error over every point."""
+    """A candidate on a clock. `misfit` is its largest residual in roundings of the log, `error` that over the peak."""
 
     candidate: Candidate
     clock: Clock
     error: float
-    exact: bool
+    misfit: float
     cost: float
+
+    @property
+    def exact(self) -> bool:
+        return self.misfit <= 1.0
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -61,7 +68,7 @@ def read_stretch(
     """The reading of a stretch given in trajectory steps since `first`. `quick` makes no search of the slow kind."""
     if len(stretch) < MIN_POINTS or stretch.peak <= 0:
         return unknown(stretch, first)
-    judged = sorted(_judged(trajectory, stretch, first, checkpoints, quick), key=lambda one: one.rank)
+    judged = _best_first(_judged(trajectory, stretch, first, checkpoints, quick))
     if not judged or not _accepted(judged[0], len(stretch)):
         return unknown(stretch, first, _nearest(judged))
     return _fit(judged, stretch, first)
@@ -74,15 +81,37 @@ def _nearest(judged: list[Judged]) -> str | None:
 def _judged(
     trajectory: Trajectory, stretch: Stretch, first: float, checkpoints: Sequence[Checkpoint], quick: bool
 ) -> Iterator[Judged]:
+    """Every candidate, judged on the points that fitting looks at."""
     for clock in clocks(trajectory, stretch, first):
         for candidate in _on(clock, checkpoints, trajectory, quick):
-            try:
-                misfit, error = candidate.misfit(clock.points), candidate.error(clock.points)
-            except (ValueError, ArithmeticError):
-                continue
-            if np.isfinite(error):
-                cost = candidate.cost + _ASSUMED_COST * len(candidate.assumed)
-                yield Judged(candidate, clock, error, misfit <= 1.0, cost)
+            found = _judge(candidate, clock, clock.points.thin)
+            if found is not None and candidate.family == "ReduceLROnPlateau" and clock.unit == "update":
+                found = replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
+            if found is not None:
+                yield found
+
+
+def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None:
+    try:
+        off = np.abs(candidate.residual(points))
+    except (ValueError, ArithmeticError):
+        return None
+    error, misfit = float(off.max()) / points.peak, float((off / points.tol).max())
+    if not np.isfinite(error):
+        return None
+    return Judged(candidate, clock, error, misfit, candidate.cost + _ASSUMED_COST * len(candidate.assumed))
+
+
+def _best_first(found: Iterable[Judged]) -> list[Judged]:
+    """Best first; the best has been judged on every point."""
+    ranked = sorted(found, key=lambda one: one.rank)
+    checked: set[int] = set()
+    while ranked and id(ranked[0].candidate) not in checked:
+        best = ranked[0]
+        checked.add(id(best.candidate))
+        whole = _judge(best.candidate, best.clock, best.clock.points)
+        ranked = sorted([*([whole] if whole else []), *ranked[1:]], key=lambda one: one.rank)
+    return ranked
 
 
 def _on(clock: Clock, checkpoints: Sequence[Checkpoint], trajectory: Trajectory, quick: bool) -> Iterator[Candidate]:
@@ -163,8 +192,15 @@ def _fit(judged: list[Judged], stretch: Stretch, first: float) -> Fit:
         warmup=candidate.warmup,
         shift=candidate.shift,
         runner_up=rival.candidate.family if rival is not None and rival.error < _RIVAL_ERROR else None,
+        evidence=_evidence(best, rival) if rival is not None and rival.error < _RIVAL_ERROR else None,
         assumed=(*candidate.assumed, *clock.assumed),
     )
+
+
+def _evidence(best: Judged, rival: Judged) -> float:
+    """log10 of the odds: by the digits more that the rival takes to state, and by its larger residuals."""
+    worse = math.log10(max(rival.misfit, 1.0) / max(best.misfit, 1.0))
+    return min(rival.cost - best.cost + len(best.clock.points.thin) * max(worse, 0.0), _MOST_EVIDENCE)
 
 
 def _unit(best: Judged, judged: list[Judged]) -> Unit | None:
@@ -183,7 +219,7 @@ def _confidence(best: Judged, rival: Judged | None) -> float:
         apart = rival is None or rival.error > 5 * best.error
         sure = 0.8 if best.error < 1e-3 and apart else 0.6
     else:
-        sure = 0.99 if spare > 3 else 0.7
+        sure = 0.99 if spare > 3 else 0.7 if best.cost < _FEW_POINTS_COST else _FEW_POINTS
         if rival is not None and rival.exact:
             sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
         sure = min(sure, 0.85) if best.candidate.assumed else sure

@@ -27,6 +27,7 @@ _SIMPLIFIED = 4  # so many of the best fits are worked out to their shortest sta
 _MULTIPLIERS = (1, 2, 3)
 _CYCLE_POINTS = 4  # a cosine's three numbers need more points than these to be confirmed
 _COSINE = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")[:1]
+_STRAY = 0.05  # of the points of one hill
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
 
@@ -46,11 +47,19 @@ def _make(anneal: str, three_phase: bool, numbers: Mapping[str, float]) -> Sched
 def onecycle_candidates(stretch: Stretch) -> Iterator[Candidate]:
     """Readings of the stretch as one cycle: only where it begins with a rise."""
     thin = stretch.thin
-    if len(thin) < 4 or thin.top < 2 or thin.lr[0] <= 0:
+    if len(thin) < 4 or thin.top < 2 or thin.lr[0] <= 0 or not _one_hill(thin):
         return
     still_rising = thin.top == len(thin) - 1
     found = _foot(thin) if still_rising else _peaked(thin)
     yield from found
+
+
+def _one_hill(thin: Stretch) -> bool:
+    """Whether the LR goes up and then down, but for a few points."""
+    steps = np.diff(thin.lr)
+    up, down = steps[: thin.top], steps[thin.top :]
+    wrong = int((up < 0).sum()) + int((down > 0).sum())
+    return wrong <= _STRAY * len(steps)
 
 
 def _peaked(thin: Stretch) -> Iterator[Candidate]:
@@ -195,7 +204,8 @@ def restart_candidates(stretch: Stretch) -> Iterator[Candidate]:
 def _from_first_cycle(stretch: Stretch, end: int) -> Iterator[Candidate]:
     """The first cycle gives the shape, and the warmup in front of it; how the others grow is tried out."""
     first = replace(stretch.at(slice(None, end)), planned=(float(stretch.t[end]),))
-    for found in (*decline_candidates(first), *smooth_candidates(first, _COSINE)):
+    quick = list(decline_candidates(first))
+    for found in quick or smooth_candidates(first, _COSINE):
         cosine = found.schedule
         if isinstance(cosine, CosineAnnealingLR) and cosine.k_decay == 1.0 and found.misfit(first) <= 1.0:
             for cycle in {cosine.T_max, round(cosine.T_max), *_equal_parts(stretch, found)}:

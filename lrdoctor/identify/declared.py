@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+
+import numpy as np
 
 from lrdoctor.identify.candidate import Candidate, make_candidate
 from lrdoctor.identify.stretch import Stretch
@@ -12,16 +15,19 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import (
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    CyclicLR,
     ExponentialLR,
     LinearLR,
     MultiStepLR,
     OneCycleLR,
     PolynomialLR,
+    ReduceLROnPlateau,
     StepLR,
     Warmup,
 )
 
 SHIFTS = (0.0, 1.0, -1.0)
+_MOST_CUTS = 200
 STATED_COST = 0.5
 """Description length of a schedule that a checkpoint states: nothing had to be guessed."""
 
@@ -30,7 +36,7 @@ def declared_candidates(stretch: Stretch, checkpoints: Sequence[Checkpoint]) -> 
     """Every schedule that a checkpoint states, at the base LR it states or the one that was logged."""
     for state in _distinct(checkpoints):
         for base in dict.fromkeys([*state.base_lrs[:1], stretch.peak]):
-            yield from _candidates(state, base)
+            yield from _candidates(state, base, stretch)
 
 
 def _distinct(checkpoints: Iterable[Checkpoint]) -> list[SchedulerState]:
@@ -42,9 +48,11 @@ def _distinct(checkpoints: Iterable[Checkpoint]) -> list[SchedulerState]:
     return list(states.values())
 
 
-def _candidates(state: SchedulerState, base: float) -> Iterator[Candidate]:
+def _candidates(state: SchedulerState, base: float, stretch: Stretch) -> Iterator[Candidate]:
     ramp, main_state = _parts(state)
     main = stated_schedule(main_state, base)
+    if main_state.family == "ReduceLROnPlateau":
+        yield from _cuts(main_state, stretch)
     if main is None:
         return
     for shift in SHIFTS:
@@ -64,6 +72,25 @@ def stated_whole(state: SchedulerState) -> Schedule | None:
     base = next(iter(main_state.base_lrs or state.base_lrs), None)
     main = stated_schedule(main_state, base) if base is not None else None
     return Warmup(main, *ramp) if main is not None and ramp is not None else main
+
+
+def _cuts(state: SchedulerState, stretch: Stretch) -> Iterator[Candidate]:
+    """A plateau scheduler states how it cuts; when it did so is in the log."""
+    factor, least, patience = (state.params.get(name) for name in ("factor", "min_lr", "patience"))
+    if not isinstance(factor, int | float) or not 0.0 < factor < 1.0:
+        return
+    ends = np.flatnonzero(stretch.changed) + 1
+    if not 0 < len(ends) <= _MOST_CUTS:
+        return
+    levels = [float(np.median(part)) for part in np.split(stretch.lr, ends)]
+    floor = float(least) if isinstance(least, int | float) else 0.0
+    cuts: list[float] = []
+    for end, before, after in zip(ends.tolist(), levels[:-1], levels[1:], strict=True):
+        count = max(round(math.log(after / before) / math.log(factor)), 1) if after > 0 < before else 1
+        cuts += [float(stretch.t[end])] * count
+    known = int(patience) if isinstance(patience, int | float) else None
+    plateau = ReduceLROnPlateau(levels[0], tuple(int(cut) for cut in cuts), float(factor), floor, known)
+    yield make_candidate(plateau, [], extra_cost=STATED_COST)
 
 
 def _parts(state: SchedulerState) -> tuple[tuple[float, float, str] | None, SchedulerState]:
@@ -118,6 +145,10 @@ def _build(state: SchedulerState, base: float) -> Schedule | None:
         case "LinearLR":
             ends = _number(given["start_factor"]), _number(given["end_factor"])
             return LinearLR(base, int(_number(given["total_iters"])), *ends)
+        case "CyclicLR":
+            sizes = _number(given["step_size_up"]), _number(given["step_size_down"])
+            rates = _number(given.get("base_lr", base)), _number(given["max_lr"])
+            return CyclicLR(*rates, *sizes, str(given.get("mode", "triangular")), _number(given.get("gamma", 1.0)))
         case "PolynomialLR":
             return PolynomialLR(base, int(_number(given["total_iters"])), _number(given["power"]))
     return None

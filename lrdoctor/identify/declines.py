@@ -11,19 +11,22 @@ from lrdoctor.identify.heads import behind_heads
 from lrdoctor.identify.shapes import COSINE, EXPONENTIAL, GEOMETRIC, INVERSE_ROOT, K_COSINE, LINE, POWER, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import Tail, tails
-from lrdoctor.schedules import CosineAnnealingLR, LinearLR, WarmupStableDecay
+from lrdoctor.schedules import CosineAnnealingLR, ExponentialLR, LinearLR, WarmupStableDecay
 
 _USUAL = (COSINE, LINE, GEOMETRIC, INVERSE_ROOT, POWER)
 _RARE = (K_COSINE,)
-_STABLE = (LINE, COSINE, ROOT, EXPONENTIAL)
+_STABLE = (LINE, COSINE, ROOT, GEOMETRIC, EXPONENTIAL)
+_LOOKED_AT, _FEWEST_LOOKED_AT = 200, 12  # points
+_SCATTER = 30.0  # roundings of a fourth difference, which adds up sixteen of them
 _FLAT = 3  # points at the peak: fewer are no stable part
+_FLOORS = (0.1, 0.01, 0.05, 0.02, 0.2, 0.001, 0.5)  # shares of the peak that a decay by one factor is planned to end at
 _BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
 
 
 def decline_candidates(stretch: Stretch) -> Iterator[Candidate]:
     """Exact readings of the stretch as a decline behind any kind of warmup, or with a ramp over its start."""
     thin = stretch.thin
-    if len(thin) < 5:
+    if len(thin) < 5 or _is_rough(stretch):
         return
     stable = list(_stable_candidates(thin))
     yield from stable
@@ -34,6 +37,22 @@ def decline_candidates(stretch: Stretch) -> Iterator[Candidate]:
         yield from found
         if found:
             return
+
+
+def _is_rough(stretch: Stretch) -> bool:
+    """Whether neighbouring points scatter by more than the log's rounding: then no curve is exact on them.
+
+    Fourth differences of noise alternate in sign, those of a smooth curve hardly ever.
+    """
+    middle = (stretch.top + len(stretch)) // 2
+    part = slice(max(stretch.top, middle - _LOOKED_AT), middle + _LOOKED_AT)
+    t, lr = stretch.t[part], stretch.lr[part]
+    if len(t) < _FEWEST_LOOKED_AT or float(np.ptp(np.diff(t))) > 1e-9 * float(t[-1] - t[0]):
+        return False
+    bends = np.diff(lr, 4)
+    if float(np.median(np.abs(bends))) <= _SCATTER * float(np.median(stretch.tol[part])):
+        return False
+    return float(bends[1:] @ bends[:-1]) < -0.4 * float(bends @ bends)
 
 
 def _from_top(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
@@ -80,19 +99,22 @@ def _stable_candidates(thin: Stretch) -> Iterator[Candidate]:
 
 
 def _line_origins(thin: Stretch, last: int, level: float) -> Iterator[float]:
-    """Where the straight line through the first points of the decline leaves the level."""
+    """Where the line through the first points of the decline, straight or in the logarithm, leaves the level."""
     part = slice(last + 1, last + 4)
-    slope, start = np.polyfit(thin.t[part], thin.lr[part], 1)
-    if slope < 0:
-        at = (level - float(start)) / float(slope)
-        yield float(round(at))
-        yield at
+    t, lr = thin.t[part], thin.lr[part]
+    lines = [(lr, level), *([(np.log(lr), float(np.log(level)))] if lr.min() > 0 else [])]
+    for values, top in lines:
+        slope, start = np.polyfit(t, values, 1)
+        if slope < 0:
+            at = (top - float(start)) / float(slope)
+            yield float(round(at))
+            yield at
 
 
 def _anchored(thin: Stretch, last: int, origins: Iterable[float], shape: Shape, level: float) -> Iterator[Tail]:
     """Tails that begin at the level; with a free clock start only where no usual one is exact."""
     gap = float(thin.t[last + 1] - thin.t[last])
-    for free in (False, True) if gap > 1 and shape is not LINE else (False,):
+    for free in (False, True) if gap > 1 and shape not in (LINE, GEOMETRIC) else (False,):
         found = False
         for tail in tails(thin, last + 1, origins, (shape,), free):
             if abs(tail.main.peak_lr - level) <= 1e-6 * level and thin.t[last] - 1.5 <= tail.origin <= thin.t[last + 1]:
@@ -121,6 +143,8 @@ def _main(tail: Tail, stable: float, level: float) -> tuple[WarmupStableDecay | 
     match tail.main:
         case LinearLR():
             length, low, kind, ratio = tail.main.total_iters, tail.main.end_factor, "linear", 0.5
+        case ExponentialLR():
+            return _to_a_plain_floor(tail.main.gamma, whole, level)
         case CosineAnnealingLR():
             length, low, kind, ratio = tail.main.T_max, tail.main.eta_min / level, "cosine", 0.5
         case WarmupStableDecay():
@@ -130,3 +154,14 @@ def _main(tail: Tail, stable: float, level: float) -> tuple[WarmupStableDecay | 
             return None, ()
     numbers = (level, *(number for number in tail.numbers[1:]))
     return WarmupStableDecay(level, whole, length, kind, low, ratio), numbers  # type: ignore[arg-type]
+
+
+def _to_a_plain_floor(gamma: float, stable: float, level: float) -> tuple[WarmupStableDecay | None, tuple[float, ...]]:
+    """A decline by one factor a tick has no end of its own: the plainest share that it reaches at a whole tick."""
+    for low in _FLOORS:
+        length = float(np.log(low) / np.log(gamma))
+        if abs(length - round(length)) < 1e-4 * length:
+            ticks = round(length)
+            main = WarmupStableDecay(level, stable, ticks, "exponential", low, low)  # type: ignore[arg-type]
+            return main, (level, float(ticks), low)
+    return None, ()

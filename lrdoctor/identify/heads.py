@@ -26,6 +26,7 @@ LONGEST_FLAT = 0.25
 
 OVERLAY_COST = 1.0
 _TOWARD_COST = {"peak": 0.0, "end": 0.0, "times": 0.0, "moving": 0.5}
+_DONE = 1.0 - 1e-5  # of the ramp: more is the flat top of its last epoch
 _BIAS_LR = (0.1, 0.01, 0.0)  # Ultralytics' warmup_bias_lr, and what people set it to
 
 Toward = Literal["peak", "end", "moving", "times"]
@@ -44,17 +45,21 @@ class _Head:
     lead: float  # of the log's clock over the decline's
 
 
-def behind_heads(stretch: Stretch, tail: Tail, begin: int) -> Iterator[Candidate]:
-    """Readings of the whole stretch of which `tail` explains the points from `begin` on."""
+def behind_heads(stretch: Stretch, tail: Tail, begin: int, last: float | None = None) -> Iterator[Candidate]:
+    """Readings of the whole stretch of which `tail` explains the points from `begin` on.
+
+    `last` is the run's last tick where the stretch is only its beginning.
+    """
+    longest = LONGEST_FLAT * (stretch.last if last is None else last)
     first = _first_explained(stretch, tail, begin)
     if first == 0:
         if -stretch.slack <= tail.origin <= 1.0 and stretch.t[0] >= tail.origin:
             yield _candidate(stretch, tail, tail.main, 0.0 - tail.origin, None, 0.0)
         return
     if tail.origin > 0:
-        yield from _in_front(stretch, tail, first)
+        yield from _in_front(stretch, tail, first, longest)
     if abs(tail.origin) <= 1.0:
-        yield from _over(stretch, tail, first)
+        yield from _over(stretch, tail, first, longest)
 
 
 def _first_explained(stretch: Stretch, tail: Tail, begin: int) -> int:
@@ -65,7 +70,7 @@ def _first_explained(stretch: Stretch, tail: Tail, begin: int) -> int:
     return int(wrong[-1]) + 1 if len(wrong) else 0
 
 
-def _in_front(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
+def _in_front(stretch: Stretch, tail: Tail, first: int, longest: float) -> Iterator[Candidate]:
     """The decline's clock starts where the ramp ends."""
     t, lr, tol = stretch.t[:first], stretch.lr[:first], stretch.tol[:first]
     top = float(tail.main.lr_at([0.0])[0])
@@ -74,7 +79,7 @@ def _in_front(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
         if steps <= 0:
             continue
         for kind in KINDS if steps > 1 else ("linear", "constant"):
-            if kind == "constant" and steps > LONGEST_FLAT * stretch.last:
+            if kind == "constant" and steps > longest:
                 continue
             start = _start_factor(kind, np.maximum(t + shift, 0.0), lr / top, steps)
             for factor in _plain_factors(start, float(tol[0]) / top, steps):
@@ -136,18 +141,23 @@ def _explains(fitted: FloatArray, lr: FloatArray, tol: FloatArray) -> bool:
     return bool((np.abs(fitted - lr) <= tol).all())
 
 
-def _over(stretch: Stretch, tail: Tail, first: int) -> Iterator[Candidate]:
-    """The decline's clock runs all along."""
+def _over(stretch: Stretch, tail: Tail, first: int, longest: float) -> Iterator[Candidate]:
+    """The decline's clock runs all along; while the ramp lasts it may be a tick ahead."""
+    for ahead in (0.0, 1.0) if tail.origin == 1.0 else (0.0,):
+        yield from _over_clock(stretch, tail, first, ahead, longest)
+
+
+def _over_clock(stretch: Stretch, tail: Tail, first: int, ahead: float, longest: float) -> Iterator[Candidate]:
     t = stretch.t[:first] - tail.origin
-    head = _Head(
-        t, stretch.lr[:first], stretch.tol[:first], tail.main.lr_at(t), tail.main.peak_lr,
-        float(stretch.t[first]) - tail.origin, tail.origin,
-    )  # fmt: skip
+    main = tail.main.lr_at(t + ahead)
+    ends = float(stretch.t[first]) - tail.origin
+    head = _Head(t, stretch.lr[:first], stretch.tol[:first], main, tail.main.peak_lr, ends, tail.origin)
     for kind, toward, steps, factor, lead in _ramps_over(head, tail.main):
-        if not (steps > 0 and steps - lead > t[-1] - 1e-6 and factor > -1e-12):
+        too_long = kind == "constant" and steps > longest
+        if too_long or not (steps > 0 and steps > t[-1] - 1e-6 and factor > -1e-12):
             continue
         try:
-            whole = Overlaid(tail.main, steps, max(factor, 0.0), kind, toward, lead)
+            whole = Overlaid(tail.main, steps, max(factor, 0.0), kind, toward, lead, ahead)
         except ValueError:
             continue
         if _explains(whole.lr_at(t), head.lr, 2 * head.tol) and _explains(
@@ -229,13 +239,17 @@ def _meeting(start: float, slope: float, main: Schedule, low: float, high: float
 
 def _straight_share(head: _Head) -> Iterator[Ramp]:
     """A straight rise of the share of the decline that is in force (mmcv); within an epoch ahead (Ultralytics)."""
-    slope, start = np.polyfit(head.t, head.lr / head.main, 1)
+    share = head.lr / head.main
+    under = share < _DONE
+    if under.sum() < 2:
+        return
+    slope, start = np.polyfit(head.t[under], share[under], 1)
     if slope <= 0:
         return
     doubt = 2 * float(np.max(head.tol / head.main))
     for steps in _near((1.0 - float(start)) / float(slope)):
         yield from (("linear", "times", steps, plain, 0.0) for plain in _plain_factors(float(start), doubt, steps))
-    if 0 < start < slope * (1.0 + 1e-9):
+    if start > 0:
         yield "linear", "moving", 1.0 / float(slope), 0.0, float(start / slope)
 
 
@@ -256,9 +270,13 @@ def _from_elsewhere(head: _Head) -> Iterator[Ramp]:
         gone = head.main - rate
         if np.abs(gone).min() <= 0:
             continue
-        slope, start = np.polyfit(head.t, (head.lr - rate) / gone, 1)
-        if slope > 0 and start > -1e-9:
-            yield "linear", "moving", 1.0 / float(slope), rate / head.peak, max(float(start / slope), 0.0)
+        share = (head.lr - rate) / gone
+        under = share < _DONE
+        if under.sum() < 2:
+            continue
+        slope, start = np.polyfit(head.t[under], share[under], 1)
+        if slope > 0 and start > -1.0:
+            yield "linear", "moving", 1.0 / float(slope), rate / head.peak, float(start / slope)
 
 
 def _near(steps: float) -> Iterator[float]:

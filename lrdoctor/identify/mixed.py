@@ -30,7 +30,7 @@ def mixed_candidates(stretch: Stretch, per_epoch: float, read: Read) -> Iterator
         if main.family != "Constant" and main.warmup is None and main.shift in (0.0, 1.0) and main.misfit(slow) <= 1.0:
             whole = Stepped(main.schedule, per_epoch, "epoch", 0.0, main.shift)
             told = Tail(whole, 0.0, (), main.cost + _COST)
-            for found in behind_heads(thin, told, len(thin) - 1):
+            for found in behind_heads(thin, told, len(thin) - 1, stretch.last):
                 if found.warmup is not None:
                     warmup = replace(found.warmup, unit="update")
                     yield replace(found, schedule=main.schedule, warmup=warmup, shift=0.0, per_tick=per_epoch)

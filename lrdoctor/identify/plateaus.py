@@ -81,7 +81,7 @@ def _behind_other_heads(stretch: Stretch, levels: _Levels) -> Iterator[Candidate
     thin = Stretch(t, lr, tol, stretch.planned)
     for origin in dict.fromkeys([at, at + 1.0, at - 1.0, 0.0, -1.0, 1.0]):
         for main, numbers, extra in _mains(flat, levels, -origin):
-            yield from behind_heads(thin, Tail(main, origin, tuple(numbers), extra), len(thin) - 1)
+            yield from behind_heads(thin, Tail(main, origin, tuple(numbers), extra), len(thin) - 1, stretch.last)
 
 
 def _levels(flat: Stretch) -> _Levels | None:

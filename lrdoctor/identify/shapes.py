@@ -129,8 +129,9 @@ def solve(
     `ends` are ticks at which the decline may have been planned to end. With `free` the origin is fitted too.
     """
     span = max(float(t[-1]) - origin, 1.0)
+    least = 0.2 if shape.ends else 0.004  # of the span: a decline without an end may be seen at its slow tail
     lengths = np.unique(
-        [*np.geomspace(0.2 * span, 30.0 * span, _GRID), span, *(e - origin for e in ends if e > origin)]
+        [*np.geomspace(least * span, 30.0 * span, _GRID), span, *(e - origin for e in ends if e > origin)]
     )
     for start in _starts(shape, t, lr, origin, lengths, floored):
         yield _refined(shape, t, lr, start, floored, free)

@@ -33,6 +33,7 @@ from lrdoctor.schedules import (
 
 POINTS = 80
 NEARLY = 30.0  # roundings: a fit this close may become exact once its numbers are stated
+_FAR = 0.01  # of the range
 _K_DIGITS = 2
 _SHORT = 5  # digits of an LR that a person writes
 
@@ -61,7 +62,17 @@ def tails(
             ends = tuple(end for end in stretch.planned if end > origin)
             if shape.ends and len(fitted) < len(rest):
                 ends = (*ends, float(fitted.t[-1]))
-            yield from _stated(shape, rest, sample, origin, ends, free)
+            found = list(_stated(shape, rest, sample, origin, ends, free))
+            yield from found
+            if not found and _is_far(shape, sample, origin, ends):
+                break
+
+
+def _is_far(shape: Shape, sample: Stretch, origin: float, ends: tuple[float, ...]) -> bool:
+    """Whether the shape is so far off that starting it a tick earlier or later cannot mend it."""
+    near = (_FAR + 4.0 / max(float(sample.t[-1] - sample.t[0]), 1.0)) * float(np.ptp(sample.lr))
+    starts = solve(shape, sample.t, sample.lr, origin, ends, shape.floored, False)
+    return all(float(np.abs(one.lr_at(sample.t) - sample.lr).max()) > near for one in starts)
 
 
 def _falling(rest: Stretch) -> Stretch:
@@ -85,7 +96,7 @@ def _stated(
                 stated = _shortest(found, sample, ends, floored)
                 if stated is not None and _misfit(stated, rest) <= 1.0 and _sensible(stated):
                     yield _named(stated)
-                    if shape.self_similar and (not floored or shape is EXPONENTIAL):
+                    if not floored or shape is EXPONENTIAL:
                         yield from _to_other_floors(stated, rest, sample, ends)
                     return
 
@@ -95,11 +106,16 @@ def _to_other_floors(known: Decline, rest: Stretch, sample: Stretch, ends: tuple
     for end in dict.fromkeys(ends):
         length = end - known.origin
         longer = length >= known.length - 1e-6 and known.shape is not EXPONENTIAL
-        if longer or length < float(rest.t[-1]) - known.origin - 1.0:
+        if longer or not known.shape.floored or length < float(rest.t[-1]) - known.origin - 1.0:
             continue
-        stated = _plain_rates(_cut(known, length), sample, floored=True)
+        similar = _cut(known, length) if known.shape.self_similar else _settled(known, length, sample)
+        stated = _plain_rates(similar, sample, floored=True)
         if _misfit(stated, rest) <= 1.0 and _sensible(stated):
             yield _named(stated)
+
+
+def _settled(known: Decline, length: float, sample: Stretch) -> Decline:
+    return settle(known.shape, sample.t, sample.lr, replace(known, length=length), floored=True)
 
 
 def _cut(whole: Decline, length: float) -> Decline:

@@ -19,6 +19,7 @@ _SHORT = 6  # digits of an LR
 
 def triangle_candidates(stretch: Stretch) -> Iterator[Candidate]:
     """Readings of the stretch as cycles, where it turns at least twice."""
+    stretch = stretch.thin
     turns = _turns(stretch)
     if len(turns) < _FEWEST_TURNS or stretch.lr[0] > stretch.lr[int(np.searchsorted(stretch.t, turns[0]))]:
         return

@@ -65,7 +65,8 @@ class Overlaid(Schedule):
 
     Its part x of `kind` is done after t ticks, counted from `lead` on. It rises from start_factor times main(0)
     "peak": to main(0), as timm's; "end": to main(steps), as detectron2's; "moving": to main(t), as Ultralytics';
-    or it is a factor on main(t), "times", as mmcv's.
+    or it is a factor on main(t), "times", as mmcv's. `ahead` is how far main's clock is ahead while the ramp lasts: one
+    epoch in YOLOv5, whose scheduler is a step behind the epoch its warmup aims at.
     """
 
     main: Schedule
@@ -74,6 +75,7 @@ class Overlaid(Schedule):
     kind: str = "linear"
     toward: Literal["peak", "end", "moving", "times"] = "peak"
     lead: float = 0.0
+    ahead: float = 0.0
 
     def __post_init__(self) -> None:
         check_ramp(self.kind, self.steps, self.start_factor)
@@ -84,10 +86,11 @@ class Overlaid(Schedule):
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
-        done, main = t + self.lead, self.main.lr_at(t)
-        return np.where(done < self.steps, self._rise(np.maximum(done, 0.0), main), main)
+        rising = t + self.ahead + min(self.lead, 0.0) < self.steps
+        return np.where(rising, self._rise(t), self.main.lr_at(t))
 
-    def _rise(self, done: FloatArray, main: FloatArray) -> FloatArray:
+    def _rise(self, t: FloatArray) -> FloatArray:
+        done, main = np.maximum(t + self.lead, 0.0), self.main.lr_at(t + self.ahead)
         peak, end = self.main.lr_at([0.0, self.steps - self.lead])
         if self.toward in ("peak", "times"):
             rise = ramp(self.kind, done, self.steps, self.start_factor)

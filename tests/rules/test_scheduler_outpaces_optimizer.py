@@ -108,6 +108,7 @@ def train_per_epoch(train):
     return train(lambda torch, opt: torch.StepLR(opt, 10, 0.5), 400, per=20, save_at=(200, 400), optimizer="Adam")
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of")
 def test_skipped_updates_are_another_matter(script, diagnose):
     """GradScaler drops an update now and then; the ratio is no whole number."""
     opt = script.optimizer()

@@ -1,0 +1,74 @@
+"""`lrdoctor range-test`: exit statuses, the two formats, the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrdoctor.cli.main import main
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    lr = 1e-6 * 1e6 ** (np.arange(120) / 120)
+    x = np.log10(lr)
+    loss = 2.3 - 1.2 / (1 + np.exp(-2.5 * (x + 3.2))) + np.exp(4.0 * (x + 1.2))
+    path = tmp_path / "sweep.csv"
+    rows = "".join(f"{i},{a!r},{b!r}\n" for i, (a, b) in enumerate(zip(lr.tolist(), loss.tolist(), strict=True)))
+    path.write_text(f"step,lr,loss\n{rows}", encoding="utf-8")
+    return path
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["range-test", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_text_says_each_lr_with_its_interval(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(sweep)) == 0
+    out = capsys.readouterr().out
+    for label in ("steepest fall", "lowest loss over 10", "divergence", "90 % interval"):
+        assert label in out
+
+
+def test_json_is_strict_and_deterministic(sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "answer.json"
+    assert run(str(sweep), "--format", "json") == 0
+    assert run(str(sweep), "--format", "json", "--output", str(target)) == 0
+    out = capsys.readouterr().out
+    assert target.read_text("utf-8") == out
+    (found,) = json.loads(out)["range_tests"]
+    assert found["schedule"]["family"] == "RangeTest"
+    low, high = found["steepest_interval_90"]
+    assert low <= found["steepest_lr"] <= high
+    assert found["minimum_over_ten"] == pytest.approx(found["minimum_lr"] / 10)
+
+
+def test_the_page_holds_its_chart(sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(sweep), "--report", str(tmp_path / "page")) == 0
+    text = (tmp_path / "page" / "index.html").read_text("utf-8")
+    figure = json.loads(text.split('id="figure">')[1].split("</script>")[0])
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    assert [shape["type"] for shape in figure["layout"]["shapes"]] == ["line"] * 3
+    assert "index.html" in capsys.readouterr().err
+
+
+def test_another_page_is_not_overwritten(sweep: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("mine", encoding="utf-8")
+    assert run(str(sweep), "--report", str(tmp_path)) == 2
+    assert (tmp_path / "index.html").read_text("utf-8") == "mine"
+
+
+def test_a_log_of_something_else_is_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,lr,loss\n" + "".join(f"{i},0.1,{1 / (i + 1)}\n" for i in range(50)), encoding="utf-8")
+    assert run(str(path)) == 3
+    assert "rises" in capsys.readouterr().err
+
+
+def test_a_missing_log_is_a_usage_error(tmp_path: Path) -> None:
+    assert run(str(tmp_path / "none.csv")) == 2
