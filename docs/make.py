@@ -18,6 +18,7 @@ from lrdoctor.engine.rule import Case
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.report.figure import figure
 from lrdoctor.resources import rules_dir
+from lrdoctor.synth import RunSpec
 from lrdoctor.testing import run_case
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,8 @@ def _rule_page(rule: Rule) -> str:
 
 
 def _first_firing(rule: Rule) -> Case | None:
-    return next((case for case in rule.cases if case.fires), None)
+    """A case with a run: a config has no executed learning rate to draw."""
+    return next((case for case in rule.cases if case.fires and isinstance(case.spec, RunSpec)), None)
 
 
 def figures() -> dict[str, str]:
@@ -47,7 +49,7 @@ def figures() -> dict[str, str]:
     found = {}
     for rule in load_rules((rules_dir(),)):
         case = _first_firing(rule)
-        if case is not None:
+        if case is not None and isinstance(case.spec, RunSpec):
             spec, fixed = case.spec, _remedy(rule, case)
             picture = figure(spec.schedule, fixed, spec.steps, case.title, logged=spec.log_lr)
             found[f"docs/figures/{rule.code}.svg"] = picture
@@ -58,7 +60,7 @@ def _remedy(rule: Rule, case: Case) -> Schedule | None:
     """The schedule of the remedy; where the remedy is none, that of the cured run."""
     remedies = [found.remedy for found in run_case(rule, case) if found.remedy is not None]
     schedule = next((remedy.schedule for remedy in remedies if remedy.schedule is not None), None)
-    if schedule is None and case.cured is not None:
+    if schedule is None and isinstance(case.cured, RunSpec):
         return case.cured.schedule
     return schedule
 

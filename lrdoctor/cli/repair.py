@@ -109,7 +109,7 @@ def _no_state(checkpoint: Path, error: Exception) -> Exception:
         "The scheduler's state cannot be reconstructed.",
         where=str(checkpoint),
         why=str(error),
-        hint="if the script builds a LambdaLR, say --scheduler lambda",
+        hint=None if "ReduceLROnPlateau" in str(error) else "if the script builds a LambdaLR, say --scheduler lambda",
     )
 
 

@@ -130,6 +130,8 @@ def _drop_counts(levels: FloatArray, slack: FloatArray) -> tuple[list[int] | Non
     doubt = ratios * (slack[1:] / levels[1:] + slack[:-1] / levels[:-1])
     single = int(np.argmax(ratios))
     gamma = shortest(float(ratios[single]), float(doubt[single]))
+    if not 0.0 < gamma < 1.0:  # a drop no larger than the rounding tells no factor
+        return None, 0.0
     counts = np.maximum(np.round(np.log(ratios) / math.log(gamma)), 1.0)
     explained = np.abs(gamma**counts - ratios) <= doubt + 1e-9
     if not explained.all() or counts.max() > _HIDDEN_DROPS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lrdoctor.engine.models import ModelKind, model_kind
+from lrdoctor.engine.models import ModelKind, fine_tunes, model_kind
 from lrdoctor.engine.optimizers import OptimizerKind, optimizer_kind, optimizer_of
 from lrdoctor.model.identification import Identification
 from lrdoctor.model.run import Run
@@ -115,11 +115,13 @@ def _per_epoch(run: Run, trajectory: Trajectory) -> float | None:
 
 
 def _task(run: Run) -> Task | None:
+    """An adapter where a setting names one, fine-tuning where weights to start from are named; else it is not known."""
     hint = run.hint("finetune")
-    if hint is None or hint.value is not True:
-        return None
-    word = hint.key.lower().rpartition(".")[2]
-    return "adapter" if word in _ADAPTER_KEYS else "finetune"
+    told = hint is not None and hint.value is True and hint.key.lower().rpartition(".")[2] in _ADAPTER_KEYS
+    lora = any("lora" in str(one.value).lower() for one in run.hints if one.name in ("model", "task"))
+    if told or lora:
+        return "adapter"
+    return "finetune" if fine_tunes(run) else None
 
 
 def _number(run: Run, name: str) -> float | None:

@@ -15,7 +15,7 @@ from lrdoctor.report import numbers as fmt
 from lrdoctor.report.spark_path import polyline
 
 WIDTH, HEIGHT = 640, 210
-LEFT, TOP, RIGHT, BOTTOM = 56, 30, 12, 40
+LEFT, TOP, RIGHT, BOTTOM = 64, 30, 12, 40
 EXECUTED, FIXED, INK = "#d9480f", "#1c7ed6", "#868e96"
 _POINTS = 200
 _JUMP = 0.01  # of the peak

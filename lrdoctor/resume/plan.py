@@ -72,12 +72,13 @@ def planned(
 ) -> tuple[Schedule, str]:
     """The schedule the run was meant to follow over trajectory steps, and where it was taken from.
 
-    A broken resume is told by a finding, whose remedy is the schedule as it would have gone on. `ReadError` where
-    nothing was identified.
+    A broken resume is told by a finding, whose remedy is the schedule as it would have gone on; a constant there stands
+    for one that is not known. `ReadError` where nothing was identified.
     """
     for finding in findings:
-        if finding.code.startswith("LR2") and finding.remedy is not None and finding.remedy.schedule is not None:
-            return finding.remedy.schedule, f"the remedy of {finding.code}: the schedule before it was interrupted"
+        schedule = finding.remedy.schedule if finding.remedy is not None else None
+        if finding.code.startswith("LR2") and schedule is not None and not isinstance(schedule, Constant):
+            return schedule, f"the remedy of {finding.code}: the schedule before it was interrupted"
     lead = identification.lead
     sure = [fit for fit in lead.fits if fit.sure] if lead is not None else []
     if lead is not None and sure and len(sure) == len(lead.fits):
@@ -170,14 +171,14 @@ def position(
     calls, lead = _calls(reference, on, trajectory) if step is None else (1, 0)
     if calls != 1 or lead != 0:
         why = f"its last_epoch is counted as in {reference.path if reference else ''}"
-    lambda_like = _is_lambda(run, reference, groups[0]) if as_lambda is None else as_lambda
+    lambda_like = _is_lambda(run, reference or checkpoint, groups[0]) if as_lambda is None else as_lambda
     if calls > 1 and not lambda_like:
         raise UsageError(
             "The scheduler's state cannot be reconstructed.",
             where=checkpoint.path,
             why=f"the run stepped its scheduler {calls} times an update, which only a LambdaLR's state can follow",
         )
-    _check_family(reference, groups[0], lambda_like)
+    _check_family((reference, checkpoint), groups[0], lambda_like)
     lr_tick = tick + (lead if calls == 1 else 0)
     return Position(
         groups,
@@ -334,15 +335,15 @@ def _is_lambda(run: Run, reference: Checkpoint | None, schedule: Schedule) -> bo
     return run.framework == "transformers" or (run.framework == "accelerate" and named)
 
 
-def _check_family(reference: Checkpoint | None, schedule: Schedule, as_lambda: bool) -> None:
-    """What the run's log shows must be what its other checkpoints hold."""
-    state = reference.scheduler if reference is not None else None
-    if state is None or state.family is None or as_lambda:
-        return
-    made = _class_of(schedule)
-    if made != state.family:
+def _check_family(holders: Iterable[Checkpoint | None], schedule: Schedule, as_lambda: bool) -> None:
+    """What the run's log shows must be what its checkpoints hold, the one in hand included."""
+    made = "LambdaLR" if as_lambda else _class_of(schedule)
+    for point in holders:
+        state = point.scheduler if point is not None else None
+        if point is None or state is None or state.family is None or state.family == made:
+            continue
         raise UsageError(
             "The run's log and its checkpoints disagree about the scheduler.",
-            where=reference.path if reference else None,
+            where=point.path,
             why=f"that checkpoint holds a {state.family}, the log reads as {made}",
         )

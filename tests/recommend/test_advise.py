@@ -135,6 +135,19 @@ def test_what_is_not_known_is_said_with_the_option_that_gives_it() -> None:
     assert advise(GPT).missing == ()
 
 
+@pytest.mark.parametrize(
+    ("declared", "task"),
+    [
+        ({"finetune": True}, "finetune"),
+        ({"model": "gpt2"}, None),
+        ({"task": "lora", "model": "llama"}, "adapter"),
+    ],
+)
+def test_what_a_training_starts_from_is_read_from_its_settings(declared: dict[str, Any], task: str | None) -> None:
+    evidence = examine(synth.run(CosineAnnealingLR(3e-4, 550), steps=550, declared=declared))
+    assert facts_of(evidence.run, evidence.trajectory, evidence.identification).task == task
+
+
 def test_facts_of_a_run_come_from_what_it_executed() -> None:
     schedule = Warmup(CosineAnnealingLR(3e-4, 550), 50, 0.01)
     evidence = examine(

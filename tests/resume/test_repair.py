@@ -328,3 +328,20 @@ def test_other_checkpoints_of_another_class_contradict_the_log(cut: Path) -> Non
     torch.save(other.parts(scheduler=other.scheduler.state_dict(), step=10), cut.parent / "run" / "a.pt")
     with pytest.raises(UsageError, match="disagree about the scheduler"):
         repair(cut, "--run", cut.parent / "run", "-o", cut.parent / "new.pt")
+
+
+def test_a_checkpoint_that_holds_another_scheduler_is_not_overruled_by_the_log(cut: Path) -> None:
+    """Cuts that follow a metric look like milestones in a log."""
+    saved = torch.load(cut, weights_only=True)
+    plateau = S.ReduceLROnPlateau(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1))
+    torch.save({**saved, "scheduler": plateau.state_dict()}, cut.parent / "held.pt")
+    with pytest.raises(UsageError, match="disagree about the scheduler"):
+        repair(cut.parent / "held.pt", "--run", cut.parent / "run", "-o", cut.parent / "new.pt")
+
+
+def test_a_wrong_clock_of_the_right_scheduler_is_put_right(cut: Path) -> None:
+    saved = torch.load(cut, weights_only=True)
+    other = Training(SCHEDULERS["CosineAnnealingLR"]).go(7)
+    torch.save({**saved, "lr_sched": other.scheduler.state_dict()}, cut.parent / "held.pt")
+    repair(cut.parent / "held.pt", "--run", cut.parent / "run", "-o", cut.parent / "new.pt")
+    assert torch.load(cut.parent / "new.pt", weights_only=True)["lr_sched"]["last_epoch"] == CUT
