@@ -23,14 +23,14 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.counts import planned_ticks as planned_ticks
     from lrdoctor.engine.counts import steps_per_update as steps_per_update
     from lrdoctor.engine.course import Contrast as Contrast
-    from lrdoctor.engine.course import contrast as contrast
     from lrdoctor.engine.course import Course as Course
+    from lrdoctor.engine.course import contrast as contrast
     from lrdoctor.engine.course import course_of as course_of
     from lrdoctor.engine.course import updates_of as updates_of
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
-    from lrdoctor.engine.jumps import as_measured as as_measured
     from lrdoctor.engine.jumps import Jump as Jump
+    from lrdoctor.engine.jumps import as_measured as as_measured
     from lrdoctor.engine.jumps import jump_window as jump_window
     from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
     from lrdoctor.engine.jumps import loss_jump as loss_jump

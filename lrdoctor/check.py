@@ -132,6 +132,8 @@ def _order(finding: Finding) -> tuple[int, int, str]:
 def _content(candidate: Candidate, options: CheckOptions) -> tuple[Path, bytes]:
     if str(candidate.path) == STDIN:
         return Path(options.stdin_name), sys.stdin.buffer.read(MAX_BYTES + 1)
+    if candidate.path.exists() and not candidate.path.is_file():
+        raise NotAConfig("it is no regular file")
     try:
         with candidate.path.open("rb") as stream:
             return candidate.path, stream.read(MAX_BYTES + 1)

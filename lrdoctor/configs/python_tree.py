@@ -62,7 +62,7 @@ class Evaluator:
             name, value = target, statement.value  # type: ignore[attr-defined]
             try:
                 node = self.value(value)
-            except Unclear:
+            except (Unclear, RecursionError):
                 own.pop(name, None)
                 self._names.pop(name, None)
                 continue

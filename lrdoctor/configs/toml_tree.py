@@ -20,6 +20,8 @@ def read_toml(text: str, path: str) -> Node:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SyntaxProblem(*_told(str(error), path)) from error
+    except RecursionError as error:
+        raise SyntaxProblem("the TOML is nested too deeply", Place(path)) from error
     return _node(values, "", _places(text, path), Place(path))
 
 

@@ -49,12 +49,6 @@ class Node:
         start = parent.key_places.get(last)
         return child.place if start is None or start.path != child.place.path else start.to(child.place)
 
-    def key_place(self, key: str) -> Place | None:
-        """Where the key itself stands."""
-        head, _, last = key.rpartition(".")
-        parent = self.get(head) if head else self
-        return None if parent is None else parent.key_places.get(last)
-
     def keys(self) -> Iterator[str]:
         yield from self.value if isinstance(self.value, dict) else ()
 

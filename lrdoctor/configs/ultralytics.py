@@ -42,7 +42,7 @@ def sniff(document: Document) -> int:
 
 
 def plan(document: Document, context: Context) -> Plan:
-    release, told = _release(context)
+    release, told, floors = _release(context)
     keys = Keys(document.root, f"ultralytics {release}", converts=document.kind == "shell")
     epochs = keys.number_or("epochs", 100.0)
     batch = keys.number_or("batch", 16.0)
@@ -50,7 +50,7 @@ def plan(document: Document, context: Context) -> Plan:
     listed, classes, data_told = _data(document, keys, context)
     examples = context.sizes.dataset or listed
     batches = _batches(context, examples, whole)
-    warmup = _warmup(keys, batches, epochs.value, version_key(release))
+    warmup = _warmup(keys, batches, epochs.value, floors)
     optimizer, lr, ignored = _optimizer(keys, examples, whole, epochs.value, classes)
     lrf = keys.number_or("lrf", 0.01)
     asked = keys.number_or("lr0", 0.01)
@@ -80,12 +80,14 @@ def plan(document: Document, context: Context) -> Plan:
     )
 
 
-def _release(context: Context) -> tuple[str, str]:
+def _release(context: Context) -> tuple[str, str, tuple[bool, ...]]:
+    """The version, how it is known, and whether its warmup has a least length (both, where it may have)."""
     found = context.version("ultralytics")
     chosen = found.choose(VERSIONS) if found is not None else None
     if found is not None and found.exact is not None:
-        return found.exact, f"{found.exact} ({found.source})"
-    return chosen or VERSIONS[0], f"{chosen or VERSIONS[0]}, assumed: no version is pinned"
+        floor = version_key(found.exact) < WITHOUT_FLOOR
+        return found.exact, f"{found.exact} ({found.source})", (floor,)
+    return chosen or VERSIONS[0], f"{chosen or VERSIONS[0]}, assumed: no version is pinned", (False, True)
 
 
 def _data(document: Document, keys: Keys, context: Context) -> tuple[Count | None, float | None, list[tuple[str, str]]]:
@@ -115,23 +117,24 @@ def _batches(context: Context, examples: Count | None, batch: Setting[float] | N
     return examples.over(batch.value) if examples is not None and batch is not None else Count()
 
 
-def _warmup(keys: Keys, batches: Count, epochs: float, version: tuple[int, ...]) -> WarmupPlan | None:
-    """Its length in epochs. Older versions warm up for 100 batches at least, however few an epoch has."""
+def _warmup(keys: Keys, batches: Count, epochs: float, floors: tuple[bool, ...]) -> WarmupPlan | None:
+    """Its length in epochs. Older versions warm up for 100 batches at least, however few an epoch has.
+
+    `floors` says whether such a least number holds; both where the version is not known.
+    """
     asked = keys.number_or("warmup_epochs", 3.0)
     if asked.value <= 0:
         return None
 
-    def length(each: float) -> float:
-        if version >= WITHOUT_FLOOR:
-            return round(min(asked.value, epochs - 1) * each) / each if epochs > 1 else 0.0
-        return max(round(asked.value * each), FLOOR) / each
+    def length(each: float, floor: bool) -> float:
+        if floor:
+            return max(round(asked.value * each), FLOOR) / each
+        return round(min(asked.value, epochs - 1) * each) / each if epochs > 1 else 0.0
 
-    if batches.known:
-        return WarmupPlan(Count.exactly(length(batches.low)), asked)
-    if version >= WITHOUT_FLOOR:
-        return WarmupPlan(Count.exactly(min(asked.value, epochs - 1)), asked)
-    longest = max(length(end) for end in batches.ends)
-    return WarmupPlan(Count(min(asked.value, longest), longest), asked)
+    lengths = [length(each, floor) for floor in floors for each in batches.ends if each > 0]
+    if not batches.known:
+        lengths.append(asked.value)
+    return WarmupPlan(Count(min(lengths), max(lengths)), asked)
 
 
 def _optimizer(

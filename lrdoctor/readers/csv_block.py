@@ -10,7 +10,6 @@ import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 
-
 _TRUTHS = (b"t", b"T", b"l", b"L")  # of true and false, which pandas takes for numbers; no number has one of them
 
 

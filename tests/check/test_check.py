@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,9 @@ def test_a_schema_with_a_name_that_is_none_is_refused(project, run):
     write(project, **{"pyproject.toml": SCHEMA.replace("total-steps", "totalsteps"), "experiments__a.json": OWN})
     with pytest.raises(SettingsError, match="totalsteps"):
         run("experiments")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(project, run):
+    os.mkfifo(project / "pipe.yaml")
+    write(project, a_yaml=GOOD)
+    assert json.loads(run(".", "--format", "json").stdout)["passed_over"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,16 @@ def test_toml_keys_stand_at_their_lines():
     assert (place.line, place.column, place.end_column) == (4, 1, 12)
     with pytest.raises(SyntaxProblem):
         read_toml("a = ", "a.toml")
+
+
+@pytest.mark.parametrize("depth", [300, 5000, 100_000])
+def test_deep_nesting_ends_in_a_problem_or_a_value_and_never_in_a_crash(depth):
+    deep = "[" * depth + "]" * depth
+    texts = [(read_yaml, f"lr: {deep}"), (read_json, f'{{"lr": {deep}}}'), (read_toml, f"lr = {deep}")]
+    texts += [(read_python, f"lr = {deep}"), (read_python, f"lr = {'-' * depth}1"), (read_yaml, "a: {b: " * depth)]
+    for read, text in texts:
+        with suppress(SyntaxProblem):
+            read(text, "deep")
 
 
 PYTHON = """

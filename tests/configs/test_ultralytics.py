@@ -46,6 +46,11 @@ def test_older_versions_warm_up_for_a_hundred_batches_at_least(plan_of):
     assert plan_of(args(), "args.yaml", steps_per_epoch=3, versions=NEW).warmup.steps.value == 3.0
 
 
+def test_a_version_that_is_not_known_leaves_the_warmup_between_both_rules(plan_of):
+    steps = plan_of(args(), "args.yaml", steps_per_epoch=3).warmup.steps
+    assert (steps.low, steps.high) == (3.0, pytest.approx(100 / 3))
+
+
 def test_the_data_set_it_ships_with_tells_how_many_batches_an_epoch_has(plan_of):
     plan = plan_of(args(data="coco8.yaml"), "args.yaml", versions=OLD)
     assert (plan.updates_per_epoch.value, plan.warmup.steps.value) == (1.0, 100.0)

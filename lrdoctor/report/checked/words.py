@@ -6,7 +6,7 @@ from lrdoctor.model.checked import Checked, CheckedConfig
 from lrdoctor.model.count import Count
 from lrdoctor.model.plan import Plan
 from lrdoctor.report import numbers
-from lrdoctor.report.words import count_words
+from lrdoctor.report.words import UNIT_NAMES, count_words
 
 
 def plan_words(plan: Plan) -> str:
@@ -65,7 +65,7 @@ def _length(plan: Plan) -> str:
 
 def _steps(count: Count, plan: Plan) -> str:
     value = count.value
-    return str(count) if value is None else count_words(value, plan.unit)
+    return f"{count} {UNIT_NAMES[plan.unit][1]}" if value is None else count_words(value, plan.unit)
 
 
 def _count(count: Count) -> str:
