@@ -22,9 +22,9 @@ from lrdoctor.identify.sweep import sweep_candidates
 from lrdoctor.identify.triangles import triangle_candidates
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
-from lrdoctor.model.schedule import Unit
+from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import Trajectory
-from lrdoctor.schedules import Unknown
+from lrdoctor.schedules import PolynomialLR, Unknown
 
 ACCEPTED_ERROR = 5e-3
 """A reading that is not exact is accepted up to this |fitted - logged| / peak."""
@@ -38,6 +38,7 @@ _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
 _PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
 _FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
+_NEARLY_ONE = 0.1
 _MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
 
@@ -97,9 +98,14 @@ def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None
     except (ValueError, ArithmeticError):
         return None
     error, misfit = float(off.max()) / points.peak, float((off / points.tol).max())
-    if not np.isfinite(error):
+    if not np.isfinite(error) or (misfit > 1.0 and _is_nearly_a_line(candidate.schedule)):
         return None
     return Judged(candidate, clock, error, misfit, candidate.cost + _ASSUMED_COST * len(candidate.assumed))
+
+
+def _is_nearly_a_line(schedule: Schedule) -> bool:
+    """A power close to one that is not exact is a straight line with noise."""
+    return isinstance(schedule, PolynomialLR) and abs(schedule.power - 1.0) < _NEARLY_ONE
 
 
 def _best_first(found: Iterable[Judged]) -> list[Judged]:
