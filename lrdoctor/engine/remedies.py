@@ -6,23 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Sequence, Stepped, Unknown, Warmup
+from lrdoctor.schedules.scaled import scaled as scaled
 
-_RATES = ("lr", "max_lr", "eta_min")
 _HORIZONS = ("T_max", "total_iters", "total_steps")
-
-
-def scaled(schedule: Schedule, factor: float) -> Schedule:
-    """The same shape with every LR multiplied by `factor`."""
-    if isinstance(schedule, Warmup):
-        return replace(schedule, main=scaled(schedule.main, factor))
-    if isinstance(schedule, Stepped):
-        return replace(schedule, schedule=scaled(schedule.schedule, factor))
-    if isinstance(schedule, Sequence):
-        return replace(schedule, parts=tuple(scaled(part, factor) for part in schedule.parts))
-    if isinstance(schedule, Unknown):
-        return replace(schedule, lrs=tuple(lr * factor for lr in schedule.lrs))
-    return _replaced(schedule, {name: getattr(schedule, name) * factor for name in _RATES if hasattr(schedule, name)})
 
 
 def with_horizon(schedule: Schedule, ticks: int) -> Schedule:
