@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from lrdoctor.identify import identify
 from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.readers import read
 from lrdoctor.reconstruct import reconstruct
@@ -110,3 +111,26 @@ def test_steps_epochs_and_sessions_agree_with_what_is_known_of_the_run(
         attempts,
     )
     assert steps is None or found.steps == steps
+
+
+SCHEDULES = [
+    # run, family, stepped, horizon, warmup in trajectory steps
+    ("MAADDS__OceanLitter/exp", "CosineAnnealingLR", "epoch", 100, 1000 / 170),
+    ("ultralytics__yolov5/dataset_vincent_540", "CosineAnnealingLR", "epoch", 300, 1000 / 19),
+    ("24Musab25__model_training_ida/train", "LinearLR", "epoch", 50, 100 / 11),
+    ("karpathy__nanoGPT/wandb-ct8nwitg", "CosineAnnealingLR", "update", 600_000, 2000),
+    ("thu-yao-01-luo__MultiPowerLaw/csv_100-wsd_20000_24000", "WarmupStableDecay", "update", 24_000, 0),
+    ("Areinaqiu__3035272042/mmpose_cats", "MultiStepLR", "epoch", None, 10),
+    ("AhmedZ41__cnn-sleep-apnea-xai/training_log", "ReduceLROnPlateau", "epoch", None, 0),
+    ("Aquilaxc__tft-network/colab_0924", "ReduceLROnPlateau", "epoch", None, 0),
+]
+
+
+@pytest.mark.parametrize(("run_path", "family", "stepped", "horizon", "warmup"), SCHEDULES)
+def test_schedules_that_are_known_otherwise_are_recognised(run_path, family, stepped, horizon, warmup):
+    (run,) = (one for one in read(str(RUNS / run_path)) if reconstruct(one).lr_points)
+    fit = identify(reconstruct(run), run.checkpoints).groups[0].fit
+    assert (fit.family, fit.stepped) == (family, stepped)
+    assert fit.confidence >= 0.5
+    assert fit.horizon_steps == (None if horizon is None else pytest.approx(horizon))
+    assert fit.warmup_span == pytest.approx(warmup, rel=2e-3)

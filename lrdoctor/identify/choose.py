@@ -13,6 +13,7 @@ from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
 from lrdoctor.identify.declines import decline_candidates
+from lrdoctor.identify.metric import followed_patience
 from lrdoctor.identify.mixed import mixed_candidates
 from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
@@ -22,9 +23,9 @@ from lrdoctor.identify.sweep import sweep_candidates
 from lrdoctor.identify.triangles import triangle_candidates
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
-from lrdoctor.model.schedule import Unit
+from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import Trajectory
-from lrdoctor.schedules import Unknown
+from lrdoctor.schedules import PolynomialLR, ReduceLROnPlateau, Unknown
 
 ACCEPTED_ERROR = 5e-3
 """A reading that is not exact is accepted up to this |fitted - logged| / peak."""
@@ -38,6 +39,9 @@ _ASSUMED_COST = 0.5
 _RIVAL_ERROR = 0.25
 _PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
 _FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
+_NEARLY_ONE = 0.1
+_OPEN, _FEW_MILESTONES = 0.45, 2
+_FOLLOWED_COST = 2.5  # of a plateau whose every cut a logged metric foretells
 _MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
 
@@ -85,10 +89,23 @@ def _judged(
     for clock in clocks(trajectory, stretch, first):
         for candidate in _on(clock, checkpoints, trajectory, quick):
             found = _judge(candidate, clock, clock.points.thin)
-            if found is not None and candidate.family == "ReduceLROnPlateau" and clock.unit == "update":
-                found = replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
             if found is not None:
-                yield found
+                yield _with_metric(found, trajectory)
+
+
+def _with_metric(found: Judged, trajectory: Trajectory) -> Judged:
+    """Cuts that a logged metric foretells need no description; those at single updates hardly follow one."""
+    plateau, clock = found.candidate.schedule, found.clock
+    if not isinstance(plateau, ReduceLROnPlateau) or not found.exact:
+        return found
+    if clock.unit == "update":
+        return replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
+    patience = followed_patience(trajectory, clock, plateau.cuts) if found.candidate.whole is plateau else None
+    if patience is None:
+        return found
+    known = replace(plateau, patience=patience)
+    candidate = replace(found.candidate, schedule=known, whole=known, cost=_FOLLOWED_COST)
+    return replace(found, candidate=candidate, cost=_FOLLOWED_COST)
 
 
 def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None:
@@ -97,9 +114,14 @@ def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None
     except (ValueError, ArithmeticError):
         return None
     error, misfit = float(off.max()) / points.peak, float((off / points.tol).max())
-    if not np.isfinite(error):
+    if not np.isfinite(error) or (misfit > 1.0 and _is_nearly_a_line(candidate.schedule)):
         return None
     return Judged(candidate, clock, error, misfit, candidate.cost + _ASSUMED_COST * len(candidate.assumed))
+
+
+def _is_nearly_a_line(schedule: Schedule) -> bool:
+    """A power close to one that is not exact is a straight line with noise."""
+    return isinstance(schedule, PolynomialLR) and abs(schedule.power - 1.0) < _NEARLY_ONE
 
 
 def _best_first(found: Iterable[Judged]) -> list[Judged]:
@@ -222,8 +244,17 @@ def _confidence(best: Judged, rival: Judged | None) -> float:
         sure = 0.99 if spare > 3 else 0.7 if best.cost < _FEW_POINTS_COST else _FEW_POINTS
         if rival is not None and rival.exact:
             sure = min(sure, 0.9 if rival.cost - best.cost > _CLOSE_COST else 0.6)
+            if rival.cost - best.cost <= _CLOSE_COST and _may_follow_a_metric(best, rival):
+                sure = _OPEN
         sure = min(sure, 0.85) if best.candidate.assumed else sure
     return min(sure, best.candidate.trust)
+
+
+def _may_follow_a_metric(best: Judged, rival: Judged) -> bool:
+    """Several milestones that no one would write: a metric may as well have cut."""
+    milestones = best.candidate.schedule.params().get("milestones")
+    several = isinstance(milestones, list) and len(milestones) > _FEW_MILESTONES
+    return several and rival.candidate.family == "ReduceLROnPlateau"
 
 
 def unknown(stretch: Stretch, first: float, nearest: str | None = None) -> Fit:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from lrdoctor.identify.candidate import Candidate
 from lrdoctor.identify.heads import behind_heads
+from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.shapes import COSINE, EXPONENTIAL, GEOMETRIC, INVERSE_ROOT, K_COSINE, LINE, POWER, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import Tail, tails
@@ -18,6 +20,7 @@ _RARE = (K_COSINE,)
 _STABLE = (LINE, COSINE, ROOT, GEOMETRIC, EXPONENTIAL)
 _LOOKED_AT, _FEWEST_LOOKED_AT = 200, 12  # points
 _SCATTER = 30.0  # roundings of a fourth difference, which adds up sixteen of them
+_MOST_WITHIN = 12  # ticks
 _FLAT = 3  # points at the peak: fewer are no stable part
 _FLOORS = (0.1, 0.01, 0.05, 0.02, 0.2, 0.001, 0.5)  # shares of the peak that a decay by one factor is planned to end at
 _BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
@@ -58,10 +61,19 @@ def _is_rough(stretch: Stretch) -> bool:
 def _from_top(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
     """The decline begins at the highest point, or within a tick of it."""
     top, at = thin.top, float(thin.t[thin.top])
-    origins = (0.0, 1.0, -1.0) if top == 0 else (at, at - 1.0, at + 1.0, 0.0, -1.0, 1.0)
+    origins = (0.0, 1.0, -1.0) if top == 0 else (at, at - 1.0, at + 1.0, *_within_gap(thin), 0.0, -1.0, 1.0)
     for shape in shapes:
         for tail in tails(thin, top, origins, (shape,)):
             yield from behind_heads(thin, tail, top)
+
+
+def _within_gap(thin: Stretch) -> list[float]:
+    """The ticks between the highest point and the one before it, where the log is sparse: the roundest, or all."""
+    low, high = float(thin.t[thin.top - 1]), float(thin.t[thin.top])
+    if high - low <= _MOST_WITHIN:
+        return [float(tick) for tick in range(math.floor(low) + 1, math.floor(high) - 1)]
+    round_one = roundest(low, high)
+    return [] if round_one is None else [round_one]
 
 
 def _from_the_back(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:

@@ -21,6 +21,7 @@ from lrdoctor.schedules.ramps import KINDS, ramp
 SHIFTS = (0.0, 1.0, -1.0)
 KIND_COST = {"linear": 0.0, "constant": 0.0, "cosine": 0.75, "exponential": 0.75, "log": 0.75}
 _RARE_KIND = 1.0
+_USUAL_SLACK = 1.5  # ticks; see Stretch.slack
 LONGEST_FLAT = 0.25
 """Share of the run: a lower level that lasted longer was no warmup."""
 
@@ -88,8 +89,18 @@ def _in_front(stretch: Stretch, tail: Tail, first: int, longest: float) -> Itera
                 if _explains(top * ramp(kind, t + shift, steps, factor), lr, tol):
                     whole = Warmup(tail.main, steps, factor, kind)
                     yield _candidate(stretch, tail, whole, shift, WarmupShape(kind, steps, factor), 0.0)
+                    if kind == "linear":
+                        yield from _begun_before(stretch, tail, steps, factor, shift)
                     break
     yield from _done_early(stretch, tail, first, top)
+
+
+def _begun_before(stretch: Stretch, tail: Tail, steps: float, factor: float, shift: float) -> Iterator[Candidate]:
+    """A ramp that was under way at the first point after a gap: the same line, begun at zero within the gap."""
+    ahead = round(factor * steps / (1.0 - factor)) if factor < 1.0 else 0
+    if stretch.slack > _USUAL_SLACK and 0 < ahead <= stretch.slack:
+        whole, shape = Warmup(tail.main, steps + ahead), WarmupShape("linear", steps + ahead, 0.0)
+        yield _candidate(stretch, tail, whole, shift + ahead, shape, -SHIFT_COST * ahead)
 
 
 def _done_early(stretch: Stretch, tail: Tail, first: int, top: float) -> Iterator[Candidate]:

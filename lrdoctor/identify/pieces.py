@@ -139,7 +139,7 @@ class _Log:
                 continue
             if self._foretold(left, cut, end):
                 return [self._extended(left, end)]
-            right = self.read(cut, end, float(self.steps[cut]), quick=True)
+            right = self.read(cut, end, float(self.steps[cut]))
             parts = [right] if right.exact else self.read_broken(cut, end, right, depth - 1)
             if all(part.exact for part in parts):
                 return [left, *parts]

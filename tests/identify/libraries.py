@@ -185,6 +185,18 @@ def ultralytics(epoch: int, group: str, lr0: float, lrf: float, epochs: int, nb:
     return float(np.interp(ni, [0, nw], [0.1 if group == "bias" else 0.0, lr0 * factor]))
 
 
+def yolov5(epoch: int, group: str, lr0: float, lrf: float, epochs: int, nb: int, nw: int) -> float:
+    """yolov5/train.py: the warmup aims at this epoch's LR, the scheduler is one behind; logged at the epoch's end."""
+
+    def factor(e: int) -> float:
+        return (1 - math.cos(e * math.pi / epochs)) / 2 * (lrf - 1) + 1
+
+    if nb * epoch > nw:
+        return lr0 * factor(max(epoch - 1, 0))
+    low = 0.1 if group == "bias" else 0.0
+    return float(np.interp(nb * (epoch + 1) - 1, [0, nw], [low, lr0 * factor(epoch)]))
+
+
 def detectron2_cosine(it: int, lr: float, total: int, warmup: int, factor: float, end: float = 0.0) -> float:
     """detectron2's WarmupCosineLR: fvcore's WarmupParamScheduler over a CosineParamScheduler."""
 

@@ -230,6 +230,9 @@ OTHERS = [
                lambda e: lib.ultralytics(e, group, 0.01, 0.01, 100, 40, nw, cos), 100),
            COS if cos else LIN, {"T_max": 100} if cos else {"total_iters": 100}, ("linear", nw / 40), "epoch", EPOCHS)
       for group in ("weights", "bias") for cos in (False, True) for nw in (120, 400)),
+    *(Made(f"YOLOv5 {group}", lambda group=group: lib.of_steps(
+        lambda e: lib.yolov5(e, group, 0.01, 0.1, 100, 170, 1000), 100), COS, {"T_max": 100, "eta_min": 1e-3},
+        ("linear", 1000 / 170), "epoch", EPOCHS) for group in ("weights", "bias")),
     Made("detectron2 cosine", lambda: lib.of_steps(
         lambda it: lib.detectron2_cosine(it, 1e-3, 2000, 200, 0.001), 2000), COS, {"T_max": 2000}, ("linear", 200)),
     Made("detectron2 steps", lambda: lib.of_steps(

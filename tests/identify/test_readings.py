@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, OneCycleLR
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, OneCycleLR, ReduceLROnPlateau
 
 from lrdoctor.identify import identify
-from lrdoctor.model.arrays import FloatArray
+from lrdoctor.model.arrays import FloatArray, floats, ints
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint, SchedulerState
-from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.model.trajectory import Curve, Trajectory
 
 
 def fit_of(trajectory: Trajectory, checkpoints: tuple[Checkpoint, ...] = ()) -> Fit:
@@ -162,6 +164,39 @@ def test_a_checkpoints_statement_settles_what_the_log_leaves_open(
     assert fit.stepped == "epoch"
     assert not fit.assumed
     assert fit_of(trajectory).family != "OneCycleLR"
+
+
+def test_cuts_that_a_logged_metric_foretells_followed_it(
+    logged: Callable[..., Any], executed: Callable[..., FloatArray]
+) -> None:
+    """Milestones that no one would write, and a validation loss on which torch's rule gives exactly these."""
+    rng = np.random.default_rng(4)
+    loss = 1.0 / (1.0 + np.arange(80)) ** 0.5 + rng.normal(0, 0.02, 80)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=6)
+    lr = np.empty(80)
+    for epoch, value in enumerate(loss.tolist()):
+        lr[epoch] = optimizer.param_groups[0]["lr"]
+        scheduler.step(value)
+    trajectory = logged(lr, step_unit="epoch")
+    steps = floats(np.arange(80))
+    curve = Curve("val_loss", "eval-loss", steps, floats(loss), ints(np.zeros(80)))
+    fit = fit_of(replace(trajectory, curves=(curve,)))
+    assert fit.family == "ReduceLROnPlateau"
+    assert fit.schedule.params()["patience"] == 6
+    assert fit.confidence >= 0.9
+    shuffled = replace(curve, values=floats(rng.permutation(loss)))
+    alone = fit_of(replace(trajectory, curves=(shuffled,)))
+    assert alone.confidence <= 0.6  # two cuts at odd epochs: milestones explain them as well
+
+
+def test_the_odds_over_the_runner_up_are_kept(logged: Callable[..., Any]) -> None:
+    lr = np.concatenate([1e-3 * (0.1 + 0.9 * np.arange(100) / 100), 1e-3 * (1 - np.arange(900) / 900)])
+    fit = fit_of(logged(lr, planned_steps=1000))
+    assert fit.family == "LinearLR"
+    assert fit.runner_up is not None
+    assert fit.evidence is not None
+    assert fit.evidence > 1.0
 
 
 def test_a_checkpoint_that_contradicts_the_log_is_not_believed(
