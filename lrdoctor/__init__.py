@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor import synth as synth
-    from lrdoctor.audit import audit as audit
+    from lrdoctor.auditing import audit as audit
     from lrdoctor.callbacks.guarding import guard as guard
-    from lrdoctor.check import check as check
+    from lrdoctor.checking import check as check
     from lrdoctor.engine.apart import Apart as Apart
     from lrdoctor.engine.apart import first_apart as first_apart
     from lrdoctor.engine.apart import worst_apart as worst_apart
@@ -148,9 +148,9 @@ _HOME = {
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
     "as_measured": "lrdoctor.engine.jumps",
-    "audit": "lrdoctor.audit",
+    "audit": "lrdoctor.auditing",
     "better": "lrdoctor.engine.metrics",
-    "check": "lrdoctor.check",
+    "check": "lrdoctor.checking",
     "config_finding": "lrdoctor.engine.config_findings",
     "contrast": "lrdoctor.engine.course",
     "counts_of": "lrdoctor.engine.counts",

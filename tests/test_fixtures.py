@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lrdoctor.audit import Options, audit
+from lrdoctor.auditing import Options, audit
 from lrdoctor.report.json import document
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

@@ -13,7 +13,7 @@ import numpy as np
 from logs import LOGGERS, Rows
 from schedules import Labelled, draws
 
-from lrdoctor.audit import Options, audit
+from lrdoctor.auditing import Options, audit
 from lrdoctor.model.diagnosis import Diagnosis
 from lrdoctor.model.identification import Fit
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faults import FAULTS, setting
 
-from lrdoctor.audit import Options, audit
+from lrdoctor.auditing import Options, audit
 from lrdoctor.model.finding import SEVERITIES
 
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lrdoctor.cli.shared import (
+    FAIL_ON,
+    answer_options,
+    beside,
+    codes,
+    present,
+    progress_bar,
+    rule_options,
+    write_answer,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lrdoctor.audit import Options, Progress
+    from lrdoctor.auditing import Options
     from lrdoctor.model.diagnosis import Audit
 
-FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
-FAIL_ON = ("error", "warning", "info", "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +44,7 @@ class _Output:
 
 @click.command("audit")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="What to print on stdout.  [default: text]")
-@click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file instead."
-)
+@answer_options
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
@@ -48,18 +52,7 @@ class _Output:
 )
 @click.option("--no-report", is_flag=True, help="Write no HTML report.")
 @click.option("--single-file", is_flag=True, help="Inline the chart library into each page: pages that can be mailed.")
-@click.option(
-    "--select", multiple=True, metavar="CODES", help="Run only these rules (codes, prefixes, names; comma-separated)."
-)
-@click.option("--ignore", multiple=True, metavar="CODES", help="Leave these rules out.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 at a finding this grave.  [default: error]")
-@click.option(
-    "--rules",
-    "rule_dirs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A folder of further rules (repeatable).",
-)
+@rule_options
 @click.option("--lr-tag", metavar="TAG", help="The tag or column that is the learning rate, where the guess is wrong.")
 @click.option("--loss-tag", metavar="TAG", help="The tag or column that is the loss.")
 @click.option("--step-tag", metavar="TAG", help="The column that counts optimizer steps.")
@@ -99,15 +92,15 @@ def command(
 
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.audit import Options
-    from lrdoctor.audit import audit as run_audit
+    from lrdoctor.auditing import Options
+    from lrdoctor.auditing import audit as run_audit
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
     options = Options(
-        select=_codes(select) or settings.select,
-        ignore=_codes(ignore) or settings.ignore,
-        rules=rule_dirs or tuple(_beside(settings.origin, folder) for folder in settings.rules),
+        select=codes(select) or settings.select,
+        ignore=codes(ignore) or settings.ignore,
+        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
         rule_options=settings.rule_options,
         simulate=settings.simulate and not no_simulate,
         device=device or settings.device,
@@ -118,60 +111,16 @@ def command(
     )
     folder = None if no_report else report or Path(settings.report)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
-    present, missing = _present(paths)
-    with _progress(quiet) as progress:
-        result = run_audit(present, options, progress)
+    there, missing = present(paths)
+    with progress_bar(quiet) as progress:
+        result = run_audit(there, options, progress)
     _publish(result, options, out)
     sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
 
 
-def _codes(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(code.strip() for value in values for code in value.split(",") if code.strip())
-
-
-def _beside(origin: str | None, folder: str) -> Path:
-    """A folder named in a settings file is relative to that file."""
-    return (Path(origin).parent if origin else Path()) / folder
-
-
-def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Paths that exist and paths that do not; the missing ones are told on stderr, and are fatal only when alone."""
-    from lrdoctor.errors import UsageError
-    from lrdoctor.readers.storage import exists
-
-    missing = [path for path in paths if not exists(path)]
-    errors = [
-        UsageError("No such file or folder.", where=path, hint="check the spelling, or give its parent folder")
-        for path in missing
-    ]
-    if len(missing) == len(paths):
-        raise errors[0]
-    for error in errors:
-        click.echo(f"lrdoctor: {error}", err=True)
-    return [path for path in paths if path not in missing], missing
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
-    """A progress bar on stderr for long work on a terminal; silent otherwise."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("finding runs", total=None)
-
-        def progress(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield progress
-
-
 def _publish(result: Audit, options: Options, out: _Output) -> None:
     """Write the report, then the answer."""
-    from lrdoctor.audit import rules_of
+    from lrdoctor.auditing import rules_of
     from lrdoctor.engine import pages_of
 
     pages = pages_of(rules_of(options))
@@ -185,7 +134,7 @@ def _publish(result: Audit, options: Options, out: _Output) -> None:
     else:
         from importlib import import_module
 
-        _write(import_module(f"lrdoctor.report.{out.format}").render(result, pages), out.file)
+        write_answer(import_module(f"lrdoctor.report.{out.format}").render(result, pages), out.file)
         if index is not None and not out.quiet:
             click.echo(f"report: {index}", err=True)
 
@@ -198,22 +147,13 @@ def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
         return
     buffer = io.StringIO()
     _render(result, Console(file=buffer, width=120), out, index)
-    _write(buffer.getvalue(), out.file)
+    write_answer(buffer.getvalue(), out.file)
 
 
 def _render(result: Audit, console: Console, out: _Output, index: Path | None) -> None:
     from lrdoctor.report.text import render
 
     render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
-
-
-def _write(answer: str, file: Path | None) -> None:
-    from lrdoctor.report.files import write_text
-
-    if file is None:
-        click.echo(answer, nl=not answer.endswith("\n"))
-    else:
-        write_text(file, answer)
 
 
 def _exit_status(result: Audit, fail_on: str, missing: bool) -> int:

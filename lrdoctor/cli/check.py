@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrdoctor.cli.shared import (
+    FAIL_ON,
+    answer_options,
+    beside,
+    codes,
+    present,
+    progress_bar,
+    rule_options,
+    write_answer,
+)
+
 if TYPE_CHECKING:
-    from lrdoctor.check import CheckOptions
+    from lrdoctor.checking import CheckOptions
     from lrdoctor.configs import SchemaMap, Sizes
     from lrdoctor.model.checked import Checked
     from lrdoctor.settings import Settings
 
-FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
-FAIL_ON = ("error", "warning", "info", "never")
 
 
 class CountType(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
@@ -52,26 +61,12 @@ class _Output:
 
 @click.command("check")
 @click.argument("configs", nargs=-1, required=True, metavar="CONFIG...")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="What to print on stdout.  [default: text]")
-@click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this file instead."
-)
+@answer_options
 @click.option(
     "--report", type=click.Path(file_okay=False, path_type=Path), help="Write an HTML page of the plans to this folder."
 )
 @click.option("--no-report", is_flag=True, help="Write no HTML report (the default).")
-@click.option(
-    "--select", multiple=True, metavar="CODES", help="Run only these rules (codes, prefixes, names; comma-separated)."
-)
-@click.option("--ignore", multiple=True, metavar="CODES", help="Leave these rules out.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 at a finding this grave.  [default: error]")
-@click.option(
-    "--rules",
-    "rule_dirs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A folder of further rules (repeatable).",
-)
+@rule_options
 @click.option("--dataset-size", type=COUNT, help="Training examples, where the config does not say; or a range A..B.")
 @click.option("--world-size", type=COUNT, help="Processes (GPUs) that train; or a range A..B.")
 @click.option("--steps-per-epoch", type=COUNT, help="Optimizer updates per epoch, in place of the two above.")
@@ -133,17 +128,16 @@ def command(
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 no training config found.
     """
     from lrdoctor.baseline import apply_baseline, baseline_text
-    from lrdoctor.check import CheckOptions
-    from lrdoctor.check import check as run_check
-    from lrdoctor.cli.audit import _beside, _codes, _progress, _write
+    from lrdoctor.checking import CheckOptions
+    from lrdoctor.checking import check as run_check
     from lrdoctor.configs import Sizes
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
     options = CheckOptions(
-        select=_codes(select) or settings.select,
-        ignore=_codes(ignore) or settings.ignore,
-        rules=rule_dirs or tuple(_beside(settings.origin, folder) for folder in settings.rules),
+        select=codes(select) or settings.select,
+        ignore=codes(ignore) or settings.ignore,
+        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
         rule_options=settings.rule_options,
         sizes=Sizes(dataset_size, world_size, steps_per_epoch),
         sizes_by_path=_sizes_by_path(settings),
@@ -155,11 +149,11 @@ def command(
         only_changed=diff_base,
         stdin_name=stdin_filename,
     )
-    present, missing = _present(configs)
-    with _progress(quiet) as progress:
-        result = run_check(present, options, progress)
+    named, missing = _present(configs)
+    with progress_bar(quiet) as progress:
+        result = run_check(named, options, progress)
     if write_baseline is not None:
-        _write(baseline_text(result), write_baseline)
+        write_answer(baseline_text(result), write_baseline)
         sys.exit(0)
     result = apply_baseline(result, baseline) if baseline is not None else result
     out = _Output(format_ or settings.format, output, None if no_report else report, quiet or force_exclude, verbose)
@@ -214,8 +208,6 @@ def _schemas(settings: Settings) -> tuple[SchemaMap, ...]:
 
 def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Like the audit's: missing paths are told, and fatal only when alone. `-` is standard input."""
-    from lrdoctor.cli.audit import _present as present
-
     named = tuple(path for path in paths if path != "-")
     found, missing = present(named) if named else ([], [])
     return [*(["-"] if "-" in paths else []), *found], missing
@@ -225,8 +217,7 @@ def _publish(result: Checked, options: CheckOptions, out: _Output) -> None:
     """Write the report, then the answer."""
     from importlib import import_module
 
-    from lrdoctor.check import config_rules
-    from lrdoctor.cli.audit import _write
+    from lrdoctor.checking import config_rules
     from lrdoctor.engine import pages_of
 
     if out.format == "text" and out.report is None:  # the one answer that needs no rule pages
@@ -240,7 +231,7 @@ def _publish(result: Checked, options: CheckOptions, out: _Output) -> None:
     if out.format == "text":
         _print_text(result, out, index)
         return
-    _write(import_module(f"lrdoctor.report.checked.{out.format}").render(result, pages), out.file)
+    write_answer(import_module(f"lrdoctor.report.checked.{out.format}").render(result, pages), out.file)
     if index is not None and not out.quiet:
         click.echo(f"report: {index}", err=True)
 
@@ -248,7 +239,6 @@ def _publish(result: Checked, options: CheckOptions, out: _Output) -> None:
 def _print_text(result: Checked, out: _Output, index: Path | None) -> None:
     from rich.console import Console
 
-    from lrdoctor.cli.audit import _write
     from lrdoctor.report.checked.text import render
 
     if out.file is None:
@@ -256,7 +246,7 @@ def _print_text(result: Checked, out: _Output, index: Path | None) -> None:
         return
     buffer = io.StringIO()
     render(result, Console(file=buffer, width=120), report=index, quiet=out.quiet, verbose=out.verbose)
-    _write(buffer.getvalue(), out.file)
+    write_answer(buffer.getvalue(), out.file)
 
 
 def _exit_status(result: Checked, fail_on: str, missing: bool, for_hook: bool) -> int:

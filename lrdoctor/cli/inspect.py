@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrdoctor.cli.shared import write_answer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,7 +44,7 @@ def command(checkpoints: tuple[str, ...], format_: str, output: Path | None) -> 
         reasons = "; ".join(f"{path}: {_why(error)}" for path, error in failed[:5])
         raise NothingReadableError("No checkpoint could be read.", why=reasons, hint=_FOLDER_HINT)
     if format_ == "json":
-        _write(_as_json(found, failed), output)
+        write_answer(_as_json(found, failed), output)
     else:
         _write_text(found, output)
     for path, error in failed:
@@ -156,16 +158,7 @@ def _write_text(found: Sequence[Checkpoint], output: Path | None) -> None:
         return
     buffer = io.StringIO()
     _print(found, Console(file=buffer, width=120))
-    _write(buffer.getvalue(), output)
-
-
-def _write(answer: str, output: Path | None) -> None:
-    from lrdoctor.report.files import write_text
-
-    if output is None:
-        click.echo(answer, nl=False)
-    else:
-        write_text(output, answer)
+    write_answer(buffer.getvalue(), output)
 
 
 def _print(found: Sequence[Checkpoint], console: Console) -> None:

@@ -39,7 +39,7 @@ def add(runs: tuple[str, ...], model: str | None) -> None:
     All RUNs are of one model; runs at one peak lr are fitted together. At least one must show a decay of the lr. The
     model counts in every estimate from then on, those of its own runs too.
     """
-    from lrdoctor.audit import Options, examine
+    from lrdoctor.auditing import Options, examine
     from lrdoctor.errors import NothingReadableError
     from lrdoctor.report.files import write_text
     from lrdoctor.simulate.fitted import Read

@@ -69,7 +69,7 @@ def _facts(path: str) -> Iterator[Facts]:
 
 
 def _facts_of_runs(path: str) -> Iterator[Facts]:
-    from lrdoctor.audit import Options, audit
+    from lrdoctor.auditing import Options, audit
     from lrdoctor.errors import NothingReadableError
     from lrdoctor.recommend.facts import facts_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from lrdoctor.audit import Options
+    from lrdoctor.auditing import Options
     from lrdoctor.model.diagnosis import Diagnosis
     from lrdoctor.model.run import Checkpoint
     from lrdoctor.model.schedule import Unit
@@ -50,7 +50,7 @@ def command(
 
     Exit status: 0 written, 2 usage error, 3 not repairable or no schedule identified.
     """
-    from lrdoctor.audit import Options
+    from lrdoctor.auditing import Options
     from lrdoctor.errors import UsageError
     from lrdoctor.readers.checkpoint import read_checkpoint
     from lrdoctor.resume.plan import planned, position, steps_of
@@ -85,7 +85,7 @@ def _as_lambda(scheduler: str | None) -> bool | None:
 
 def _diagnosed(path: str, found: Checkpoint, options: Options) -> Diagnosis:
     """The run at `path`: the only one there, or the one that the checkpoint lies in."""
-    from lrdoctor.audit import audit
+    from lrdoctor.auditing import audit
     from lrdoctor.errors import ReadError, UsageError
 
     result = audit([path], options)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrdoctor.cli.shared import progress_bar
+
 if TYPE_CHECKING:
     from lrdoctor.model.diagnosis import Counterfactual, Diagnosis
     from lrdoctor.model.schedule import Schedule
@@ -52,7 +54,6 @@ def command(
     The report below the output folder shows predicted against replayed. Seeds are added until the difference is
     decided. Exit status: 0 trained, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.cli.audit import _progress
     from lrdoctor.report.files import write_text
     from lrdoctor.simulate.device import import_torch
     from lrdoctor.simulate.estimate import estimate
@@ -65,7 +66,7 @@ def command(
     lrs = _lrs(diagnosis, schedule, factory)
     if steps is not None:
         lrs = (compressed(lrs[0], steps), compressed(lrs[1], steps))
-    with _progress(quiet) as progress:
+    with progress_bar(quiet) as progress:
         outcome = train_pairs(
             built, lrs, seeds=seeds, first=first_step, checkpoint=checkpoint, folder=out, progress=progress
         )
@@ -78,7 +79,7 @@ def command(
 
 
 def _audited(path: str, spec: str | None) -> tuple[Diagnosis, Schedule]:
-    from lrdoctor.audit import Options, audit
+    from lrdoctor.auditing import Options, audit
     from lrdoctor.errors import NothingReadableError, UsageError
     from lrdoctor.simulate.answers import frame_of
     from lrdoctor.simulate.spec import schedule_of
@@ -119,7 +120,7 @@ def _report(diagnosis: Diagnosis, predicted: Counterfactual, replayed: str, fold
     from dataclasses import replace
 
     from lrdoctor import __version__
-    from lrdoctor.audit import Options, rules_of
+    from lrdoctor.auditing import Options, rules_of
     from lrdoctor.engine import pages_of
     from lrdoctor.model.diagnosis import Audit
     from lrdoctor.report.html import write_report

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lrdoctor.cli.shared import write_answer
+
 if TYPE_CHECKING:
     from lrdoctor.engine import Evidence
     from lrdoctor.model.diagnosis import Skipped
@@ -57,7 +59,7 @@ def command(
 
     Exit status: 0 answered (a refusal with its reason is an answer), 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.audit import Options
+    from lrdoctor.auditing import Options
     from lrdoctor.simulate.answers import Question, answer
 
     options = Options(device=device, lr_tag=lr_tag, loss_tag=loss_tag, step_tag=step_tag)
@@ -67,11 +69,11 @@ def command(
     question = Question(chosen, optimize, families, keep_peak, device)
     answers = [answer(one, question, beside) for one in examined]
     text = _json(answers, skipped) if format_ == "json" else "\n".join(_text(one) for one in answers)
-    _write(text, output)
+    write_answer(text, output)
 
 
 def _examined(paths: tuple[str, ...], options: Any) -> tuple[list[Evidence], tuple[Skipped, ...]]:
-    from lrdoctor.audit import examine
+    from lrdoctor.auditing import examine
     from lrdoctor.errors import NothingReadableError, UsageError
 
     for path in paths:
@@ -177,12 +179,3 @@ def _search_lines(answer: Answer) -> list[str]:
             f" {one.regret:7.4f}"
         )
     return lines
-
-
-def _write(answer: str, file: Path | None) -> None:
-    from lrdoctor.report.files import write_text
-
-    if file is None:
-        click.echo(answer, nl=False)
-    else:
-        write_text(file, answer)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdoctor.check import CheckOptions, check
+from lrdoctor.checking import CheckOptions, check
 from lrdoctor.configs import Context, read_plans
 from lrdoctor.model.plan import Plan
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from lrdoctor import synth
-from lrdoctor.audit import Options, audit
+from lrdoctor.auditing import Options, audit
 from lrdoctor.engine import Evidence, apply_rules, load_rules
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.report import html, text

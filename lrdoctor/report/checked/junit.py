@@ -26,7 +26,7 @@ def render(checked: Checked, pages: Pages) -> str:
 
 def _case(suite: ElementTree.Element, one: CheckedConfig, pages: Pages) -> None:
     path = xml_text(shown(one.path))
-    case = ElementTree.SubElement(suite, "testcase", {"classname": "lrdoctor.check", "name": path, "file": path})
+    case = ElementTree.SubElement(suite, "testcase", {"classname": "lrdoctor.checking", "name": path, "file": path})
     for finding in _failures(one):
         attributes = {"type": finding.code, "message": xml_text(f"{finding.code} {finding.name}: {finding.message}")}
         ElementTree.SubElement(case, "failure", attributes).text = xml_text(_body(finding, pages))

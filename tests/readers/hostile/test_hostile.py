@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lrdoctor.audit import Options, audit
+from lrdoctor.auditing import Options, audit
 from lrdoctor.report import github, html, junit, markdown, sarif
 from lrdoctor.report import json as json_report
 from lrdoctor.report import text as text_report
