@@ -143,7 +143,7 @@ def _range_test(fit: Fit, trajectory: Trajectory) -> bool:
     line = fit.schedule
     rising = isinstance(line, LinearLR) and line.end_factor > line.start_factor
     growing = isinstance(line, ExponentialLR) and line.gamma > 1.0
-    return fit.family == "RangeTest" or ((rising or growing) and trajectory.complete is not False)
+    return (fit.family == "RangeTest" or rising or growing) and trajectory.complete is not False
 
 
 def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int | None:
@@ -189,7 +189,8 @@ def _breakdown(loss: LossCurve, at: int, trajectory: Trajectory, fit: Fit) -> Br
     index = int(np.searchsorted(group.steps[known], step, side="right")) - 1
     if index < 0:
         return None
-    peak = max(trajectory.peak_lr, fit.peak_lr if fit.sure else 0.0)
+    planned = fit.peak_lr if fit.sure and fit.family != "RangeTest" else 0.0
+    peak = max(trajectory.peak_lr, planned)
     earlier = loss.values[:at][np.isfinite(loss.values[:at])]
     later = loss.values[at:]
     after = float(np.median(later)) if np.isfinite(later).all() else float("nan")

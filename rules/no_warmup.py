@@ -128,7 +128,7 @@ class Need:
     warmup: int
 
 
-@rule("LR501")
+@rule("LR501", suppresses=("LR504",))
 def no_warmup(
     run: Run,
     trajectory: Trajectory,

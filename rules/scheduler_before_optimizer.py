@@ -77,6 +77,8 @@ def scheduler_before_optimizer(
     fit = identification.lead.fits[0] if identification.lead is not None else None
     if fit is None or not fit.exact or not fit.sure or fit.stepped != "epoch" or fit.shift != 1.0:
         return
+    if fit.family == "ReduceLROnPlateau":  # it follows a metric and has no first value
+        return
     if trajectory.step_unit == "update" and _seen_from_the_start(trajectory, fit):
         yield _finding(trajectory, fit, harmless)
 

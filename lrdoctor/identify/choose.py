@@ -251,9 +251,9 @@ def _confidence(best: Judged, rival: Judged | None) -> float:
 
 
 def _may_follow_a_metric(best: Judged, rival: Judged) -> bool:
-    """Several milestones that no one would write: a metric may as well have cut."""
+    """Several milestones that no one would write: a metric, which is looked at once an epoch, may as well have cut."""
     milestones = best.candidate.schedule.params().get("milestones")
-    several = isinstance(milestones, list) and len(milestones) > _FEW_MILESTONES
+    several = isinstance(milestones, list) and len(milestones) > _FEW_MILESTONES and best.clock.unit != "update"
     return several and rival.candidate.family == "ReduceLROnPlateau"
 
 

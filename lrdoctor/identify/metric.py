@@ -16,7 +16,7 @@ _THRESHOLDS = ((1e-4, 0.0), (0.0, 1e-4), (0.0, 0.0))  # (relative, absolute): to
 
 def followed_patience(trajectory: Trajectory, clock: Clock, cuts: tuple[float, ...]) -> int | None:
     """The patience with which some curve gives exactly these cuts (at least two of them); None where none does."""
-    if len(cuts) < 2 or clock.unit == "update":
+    if len(cuts) < 2 or clock.unit == "update" or _is_step_lr(cuts):
         return None
     longest = int(min(np.diff(cuts).min(), cuts[0]))
     for values in _per_tick(trajectory, clock):
@@ -26,6 +26,12 @@ def followed_patience(trajectory: Trajectory, clock: Clock, cuts: tuple[float, .
                     if _cuts(signed, patience, relative, absolute, len(cuts)) == list(cuts):
                         return patience
     return None
+
+
+def _is_step_lr(cuts: tuple[float, ...]) -> bool:
+    """Cuts at multiples of one step size, or one tick early, need no metric; one that never improves cuts a tick late."""
+    gaps = np.diff(cuts)
+    return bool((gaps == gaps[0]).all()) and cuts[0] <= gaps[0]
 
 
 def _per_tick(trajectory: Trajectory, clock: Clock) -> Iterator[FloatArray]:

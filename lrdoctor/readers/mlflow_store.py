@@ -107,7 +107,7 @@ def _connected(file: Path, path: str) -> sqlite3.Connection:
             store = sqlite3.connect(wanted, uri=True)
             store.execute("PRAGMA trusted_schema = OFF")
             store.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # even SQLite's message may quote what is no text
             failed = error
         else:
             return store

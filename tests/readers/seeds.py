@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import sqlite3
 import struct
 import tempfile
 import zlib
@@ -15,6 +17,8 @@ from typing import Any, NamedTuple
 from lrdoctor.readers import (
     csv_log,
     json_log,
+    mlflow_store,
+    parquet_table,
     pickled_table,
     side_files,
     tensorboard,
@@ -24,6 +28,10 @@ from lrdoctor.readers import (
 )
 from lrdoctor.readers.checkpoint import read_checkpoint
 from lrdoctor.readers.checkpoint_hints import checkpoint_hints, training_arguments
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 class Seed(NamedTuple):
@@ -131,6 +139,32 @@ _YAML = "lr: 1e-4\noptimizer: {name: adamw, betas: [0.9, 0.95]}\nbatch_size: &b 
 
 
 @cache
+def _mlflow() -> bytes:
+    """The tables an audit asks MLflow's database for, with one run in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mlflow.db"
+        with sqlite3.connect(path) as made:
+            made.executescript(
+                "PRAGMA page_size = 512;"
+                "CREATE TABLE runs (run_uuid TEXT, start_time BIGINT, lifecycle_stage TEXT);"
+                "CREATE TABLE metrics (key TEXT, value FLOAT, timestamp INT, run_uuid TEXT, step INT, is_nan INT);"
+                "CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);"
+                "INSERT INTO runs VALUES ('a', 1, 'active');"
+            )
+            for step in range(4):
+                made.execute("INSERT INTO metrics VALUES ('lr', ?, ?, 'a', ?, 0)", (0.1 / (step + 1), step, step))
+        made.close()
+        return path.read_bytes()
+
+
+def _parquet() -> bytes:
+    import pandas as pd
+
+    content = io.BytesIO()
+    pd.DataFrame({"step": [0, 1, 2], "lr": [0.1, 0.05, 0.025]}).to_parquet(content)
+    return content.getvalue()
+
+
 def seeds() -> dict[str, Seed]:
     """By the name of the reader."""
     return {
@@ -141,6 +175,8 @@ def seeds() -> dict[str, Seed]:
         "json-document": Seed("history.json", _DOCUMENT.encode(), _listed(json_log.read)),
         "trainer-state": Seed("trainer_state.json", _STATE.encode(), _listed(trainer_state.read)),
         "wandb": Seed("run-abc.wandb", _wandb(), _listed(wandb_log.read)),
+        "mlflow-store": Seed("mlflow.db", _mlflow(), _listed(mlflow_store.read)),
+        **({"parquet": Seed("metrics.parquet", _parquet(), _listed(parquet_table.read))} if _has("pyarrow") else {}),
         "text": Seed("train.log", _TEXT.encode(), _listed(text_log.read)),
         "pickled-table": Seed("table.pkl", _table(), _listed(pickled_table.read)),
         "settings-yaml": Seed("hparams.yaml", _YAML.encode(), _listed(side_files.read_hints)),

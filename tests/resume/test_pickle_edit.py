@@ -104,7 +104,7 @@ def test_a_new_archive_is_aligned_and_reads_back() -> None:
     buffer = io.BytesIO()
     write_archive({"s/data.pkl": pickled({"last_epoch": 3}), "s/version": b"3\n"}, buffer)
     archive = Archive(buffer.getvalue(), "here")
-    assert [archive.start_of(member) % 64 for member in archive.all()] == [0, 0]
+    assert [archive.start_of(member) % 64 for member in archive.every()] == [0, 0]
     member = archive.member("s/data.pkl")
     assert member is not None
     assert pickle.loads(archive.read(member)) == {"last_epoch": 3}

@@ -37,7 +37,7 @@ def test_past_t_max_torch_climbs_to_the_peak_and_down_again(train):
      (cosine(10), 320, 20, 1.6), (cosine(300), 1230, 1, 4.1)],
 )  # fmt: skip
 def test_it_fires_on_a_rise_after_the_minimum(train, diagnose, build, steps, per, waves):
-    (finding,) = diagnose(train(build, steps, per=per), float32=True, steps_per_epoch=20, complete=True)
+    (finding,) = found(diagnose(train(build, steps, per=per), float32=True, steps_per_epoch=20, complete=True))
     assert (finding.code, finding.severity) == ("LR302", "error")
     assert finding.evidence["half_waves"] == pytest.approx(waves, abs=1e-3)
 

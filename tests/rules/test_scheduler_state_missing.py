@@ -103,7 +103,7 @@ def test_a_restart_with_the_loss_back_at_its_start_is_a_new_training(train, diag
 
     executed = train(ALL["OneCycleLR"], 600, lost_at=(250,))
     afresh = (synth.Spike(250, 2.3),)
-    assert diagnose(executed, resume_at=(250,), spikes=afresh) == []
+    assert [one for one in diagnose(executed, resume_at=(250,), spikes=afresh) if one.code == "LR201"] == []
 
 
 def cosine(step, length, peak=0.1):
