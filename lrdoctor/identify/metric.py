@@ -29,7 +29,7 @@ def followed_patience(trajectory: Trajectory, clock: Clock, cuts: tuple[float, .
 
 
 def _is_step_lr(cuts: tuple[float, ...]) -> bool:
-    """Cuts at multiples of one step size, or one tick early, need no metric; one that never improves cuts a tick late."""
+    """Cuts at multiples of one step size, or a tick early, need no metric; one that never improves cuts a tick late."""
     gaps = np.diff(cuts)
     return bool((gaps == gaps[0]).all()) and cuts[0] <= gaps[0]
 
