@@ -131,7 +131,7 @@ class Idle:
     since: float = 0.0
 
 
-@rule("LR105", suppresses=("LR303", "LR306", "LR308", "LR501", "LR502"))
+@rule("LR105", suppresses=("LR303", "LR306", "LR308", "LR402", "LR501", "LR502"))
 def scheduler_has_no_effect(
     run: Run,
     trajectory: Trajectory,

@@ -288,7 +288,7 @@ def join_jumps(s: Setting, faulty: bool) -> None:
 
 
 def overridden(s: Setting, faulty: bool) -> None:
-    peak = 1e-3 * (s.pick(3.0, 10.0, 0.2) if faulty else 1.0)
+    peak = 1e-3 * (s.pick(2.5, 0.43, 0.037) if faulty else 1.0)
     run = s.training(lr=peak)
     run.schedule(cosine(s.total))
     run.train()

@@ -17,7 +17,7 @@ from lrdoctor.auditing import Options, audit
 from lrdoctor.model.diagnosis import Diagnosis
 from lrdoctor.model.identification import Fit
 
-TICKS = frozenset({"T_max", "total_iters", "total_steps", "step_size", "T_0", "step_size_up", "decay_steps"})
+TICKS = frozenset({"T_max", "total_iters", "total_steps", "step_size", "T_0", "step_size_up", "num_decay_steps", "cuts"})
 CADENCES = (1, 1, 5, 10, 50)
 SPARSE = 40  # a log with fewer points than this is not thinned further
 
@@ -90,7 +90,7 @@ def _numbers(fit: Fit) -> dict[str, float]:
     params = {name: float(value) for name, value in fit.schedule.params().items() if isinstance(value, int | float)}
     numbers = {name: value * (fit.steps_per_tick if name in TICKS else 1.0) for name, value in params.items()}
     numbers["peak_lr"] = fit.peak_lr
-    numbers["warmup_steps"] = fit.warmup.steps * fit.steps_per_tick if fit.warmup else 0.0
+    numbers["warmup_steps"] = fit.warmup_span
     if "gamma" in params and fit.family == "ExponentialLR":
         numbers["rate"] = math.log(params["gamma"]) / fit.steps_per_tick
     return numbers

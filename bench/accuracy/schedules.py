@@ -107,8 +107,8 @@ def constant(rng: Rng) -> Labelled:
 
 def steps(rng: Rng) -> Labelled:
     draw = frame(rng)
-    drops = int(rng.integers(3, 8))
     gamma = float(rng.choice([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]))
+    drops = int(rng.integers(3, 4 if gamma < 0.3 else 8))
     size = max(3, int(draw.run_ticks * 0.85) // drops)
     make, numbers, _ = warm(draw, lambda left: lambda o: torch_schedulers.StepLR(o, size, gamma))
     return draw.labelled("StepLR", make, {**numbers, "step_size": size * draw.per_tick, "gamma": gamma})
@@ -236,7 +236,7 @@ def stable_decay(rng: Rng) -> Labelled:
             optimizer, steps, decay, num_training_steps=draw.ticks, decay_type=shape, min_lr_ratio=0.0
         )
 
-    numbers = {"peak_lr": draw.lr, "warmup_steps": steps, "decay_steps": decay}
+    numbers = {"peak_lr": draw.lr, "warmup_steps": steps, "num_decay_steps": decay}
     return draw.labelled("WarmupStableDecay", make, numbers, "transformers")
 
 

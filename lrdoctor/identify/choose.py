@@ -25,7 +25,7 @@ from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.model.schedule import Schedule, Unit
 from lrdoctor.model.trajectory import Trajectory
-from lrdoctor.schedules import PolynomialLR, ReduceLROnPlateau, Unknown
+from lrdoctor.schedules import ExponentialLR, PolynomialLR, ReduceLROnPlateau, Unknown
 
 ACCEPTED_ERROR = 5e-3
 """A reading that is not exact is accepted up to this |fitted - logged| / peak."""
@@ -41,6 +41,7 @@ _PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
 _FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
 _NEARLY_ONE = 0.1
 _OPEN, _FEW_MILESTONES = 0.45, 2
+_SMALL_GAMMA, _UNUSUAL = 0.75, 1.0
 _FOLLOWED_COST = 2.5  # of a plateau whose every cut a logged metric foretells
 _MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
@@ -100,7 +101,8 @@ def _with_metric(found: Judged, trajectory: Trajectory) -> Judged:
         return found
     if clock.unit == "update":
         return replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
-    patience = followed_patience(trajectory, clock, plateau.cuts) if found.candidate.whole is plateau else None
+    alone = found.candidate.whole is plateau
+    patience = followed_patience(trajectory, clock, plateau.cuts, found.candidate.shift) if alone else None
     if patience is None:
         return found
     known = replace(plateau, patience=patience)
@@ -116,7 +118,18 @@ def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None
     error, misfit = float(off.max()) / points.peak, float((off / points.tol).max())
     if not np.isfinite(error) or (misfit > 1.0 and _is_nearly_a_line(candidate.schedule)):
         return None
-    return Judged(candidate, clock, error, misfit, candidate.cost + _ASSUMED_COST * len(candidate.assumed))
+    cost = candidate.cost + _ASSUMED_COST * len(candidate.assumed) + _cost_of_plateaus(candidate.schedule, clock)
+    return Judged(candidate, clock, error, misfit, cost)
+
+
+def _cost_of_plateaus(schedule: Schedule, clock: Clock) -> float:
+    """Plateaus that fall by one factor are epochs of an exponential decay or the steps of a StepLR: the same numbers.
+
+    Who writes a small factor writes StepLR, who writes one near 1 an ExponentialLR.
+    """
+    if not clock.assumed or not isinstance(schedule, ExponentialLR):
+        return 0.0
+    return digits(clock.per_tick) + (_UNUSUAL if schedule.gamma < _SMALL_GAMMA else -_UNUSUAL)
 
 
 def _is_nearly_a_line(schedule: Schedule) -> bool:

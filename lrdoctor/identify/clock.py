@@ -95,4 +95,4 @@ def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:
         return None
     unit: Unit | None = "epoch" if length >= _SHORTEST_EPOCH else None
     assumed = (f"an epoch is {length:g} updates, the length of the plateaus",) if unit else ()
-    return Clock(unit, length, first + start, _one_a_tick(stretch, ticks, length), True, assumed)
+    return Clock(unit, length, first + start, _one_a_tick(stretch, ticks, length), False, assumed)

@@ -14,9 +14,14 @@ _MOST_TICKS = 1000
 _THRESHOLDS = ((1e-4, 0.0), (0.0, 1e-4), (0.0, 0.0))  # (relative, absolute): torch's default, Keras's, none
 
 
-def followed_patience(trajectory: Trajectory, clock: Clock, cuts: tuple[float, ...]) -> int | None:
-    """The patience with which some curve gives exactly these cuts (at least two of them); None where none does."""
-    if len(cuts) < 2 or clock.unit == "update" or _is_step_lr(cuts):
+def followed_patience(
+    trajectory: Trajectory, clock: Clock, cuts: tuple[float, ...], shift: float = 0.0
+) -> int | None:
+    """The patience with which some curve gives exactly these cuts (at least two of them); None where none does.
+
+    The log shows them `shift` ticks earlier.
+    """
+    if len(cuts) < 2 or clock.unit == "update" or _is_step_lr(tuple(cut - shift for cut in cuts)):
         return None
     longest = int(min(np.diff(cuts).min(), cuts[0]))
     for values in _per_tick(trajectory, clock):
@@ -29,9 +34,10 @@ def followed_patience(trajectory: Trajectory, clock: Clock, cuts: tuple[float, .
 
 
 def _is_step_lr(cuts: tuple[float, ...]) -> bool:
-    """Cuts at multiples of one step size, or a tick early, need no metric; one that never improves cuts a tick late."""
+    """Cuts at one distance need no metric, unless the first is a tick late, as under a metric that never improves."""
     gaps = np.diff(cuts)
-    return bool((gaps == gaps[0]).all()) and cuts[0] <= gaps[0]
+    even = bool((gaps == gaps[0]).all()) and (len(cuts) > 2 or abs(cuts[0] - gaps[0]) <= 1.0)
+    return even and cuts[0] != gaps[0] + 1.0
 
 
 def _per_tick(trajectory: Trajectory, clock: Clock) -> Iterator[FloatArray]:
