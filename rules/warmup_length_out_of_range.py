@@ -79,6 +79,8 @@ STANDS = 0.7
 PROPOSED = 0.05
 """Part of the run that remedies propose where nothing else is known."""
 START_FACTOR = 0.01
+LOSS_PARTS = 20
+"""The loss is looked at in so many parts, each by its median (chosen by us)."""
 RECOVERS = 2.0
 """A final loss this many times the lowest marks a range test, which is stopped where it diverges (chosen by us)."""
 
@@ -201,8 +203,10 @@ def _range_test(trajectory: Trajectory) -> bool:
             return True
     if loss is None or len(loss) < 4:
         return False
-    lowest = float(np.nanmin(loss.values)) if np.isfinite(loss.values).any() else 0.0
-    return not np.isfinite(loss.values[-1]) or (lowest > 0 and loss.values[-1] > RECOVERS * lowest)
+    parts = np.array_split(loss.values, min(LOSS_PARTS, len(loss)))
+    medians = np.array([np.median(part) for part in parts])  # of a single batch the loss is anything
+    lowest = float(np.nanmin(medians)) if np.isfinite(medians).any() else 0.0
+    return not np.isfinite(medians[-1]) or (lowest > 0 and medians[-1] > RECOVERS * lowest)
 
 
 def _endless(run: Run, trajectory: Trajectory, fit: Fit) -> Finding:

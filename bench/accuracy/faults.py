@@ -40,6 +40,13 @@ class Setting:
     def total(self) -> int:
         return self.per_epoch * self.epochs
 
+    def crash(self, run: Training, at: int, **kept: bool) -> str:
+        """Save at `at` and go on for a third of an epoch before the process ends; the name of the checkpoint."""
+        run.train(at)
+        name = run.save(**kept)
+        run.train(at + self.per_epoch // 3)
+        return name
+
     def pick(self, *values: Any) -> Any:
         """One of the values; twins pick alike because they start from the same seed."""
         return values[int(self.rng.integers(len(values)))]
@@ -92,6 +99,7 @@ def skipped_updates(s: Setting, faulty: bool) -> None:
     """A gradient scaler left out updates now and then; the scheduler went on."""
     run = s.training()
     run.schedule(cosine(s.total))
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10 if faulty else 2.0**16).state_dict()
     run.train(update=lambda step: not (faulty and step % 50 in (7, 8)))
     run.save()
     s.write(run)
@@ -130,6 +138,7 @@ def reset_each_epoch(s: Setting, faulty: bool) -> None:
 
     run.schedule(lambda o: ls.ExponentialLR(o, 0.95 if faulty else 0.997))
     run.train(before=before)
+    run.save()
     s.write(run)
 
 
@@ -167,8 +176,7 @@ def scheduler_lost(s: Setting, faulty: bool) -> None:
     make = s.pick(cosine(s.total), decline(s.total), lambda o: ls.OneCycleLR(o, 0.01, s.total))
     run = s.training()
     run.schedule(make)
-    run.train(int(s.total * s.rng.uniform(0.3, 0.6)) // s.per_epoch * s.per_epoch)
-    kept = run.save(scheduler=not faulty)
+    kept = s.crash(run, int(s.total * s.rng.uniform(0.3, 0.6)) // s.per_epoch * s.per_epoch, scheduler=not faulty)
     run.resume(kept, make, scheduler=not faulty)
     run.train()
     run.save(scheduler=not faulty)
@@ -181,8 +189,7 @@ def optimizer_lost(s: Setting, faulty: bool) -> None:
     make: Make = lambda o: ls.LambdaLR(o, lambda t: max(0.0, 1.0 - t / total))  # noqa: E731
     run = s.training()
     run.schedule(make)
-    run.train(s.total // 2)
-    kept = run.save(optimizer=not faulty)
+    kept = s.crash(run, s.total // 2, optimizer=not faulty)
     run.resume(kept, make, optimizer=not faulty)
     if faulty:
         run.scheduler.last_epoch -= 1
@@ -201,8 +208,7 @@ def horizon_changed(s: Setting, faulty: bool) -> None:
 
     run = s.training()
     run.schedule(make(first))
-    run.train(s.total // 2)
-    kept = run.save()
+    kept = s.crash(run, s.total // 2)
     run.resume(kept, make(second))
     run.train()
     run.save()
@@ -215,8 +221,7 @@ def warmup_again(s: Setting, faulty: bool) -> None:
     make: Make = warmed(cosine(s.total - steps), steps, factor)
     run = s.training()
     run.schedule(make)
-    run.train(s.total // 3)
-    kept = run.save(scheduler=not faulty)
+    kept = s.crash(run, s.total // 3, scheduler=not faulty)
     run.resume(kept, make, scheduler=not faulty)
     run.train()
     run.save()
@@ -355,7 +360,7 @@ def diverges(s: Setting, faulty: bool) -> None:
     steps = s.total // 5
 
     def more(step: int) -> float:
-        return min(50.0, 0.02 * 1.05 ** (step - 0.9 * steps)) if faulty and step > 0.9 * steps else 0.0
+        return min(50.0, 0.02 * 1.3 ** min(step - 0.9 * steps, 60.0)) if faulty and step > 0.9 * steps else 0.0
 
     run = s.training(lr=0.03)
     run.schedule(warmed(cosine(s.total - steps), steps))

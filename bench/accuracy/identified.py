@@ -17,7 +17,7 @@ from lrdoctor.auditing import Options, audit
 from lrdoctor.model.diagnosis import Diagnosis
 from lrdoctor.model.identification import Fit
 
-TICKS = frozenset({"T_max", "total_iters", "total_steps", "step_size", "T_0", "step_size_up", "num_decay_steps", "cuts"})
+TICKS = frozenset({"T_max", "total_iters", "total_steps", "step_size", "T_0", "step_size_up", "num_decay_steps"})
 CADENCES = (1, 1, 5, 10, 50)
 SPARSE = 40  # a log with fewer points than this is not thinned further
 

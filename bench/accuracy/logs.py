@@ -16,9 +16,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What was logged: `steps` (T,) 0-based optimizer updates, `columns` of (T,) values under the names of the logger.
+    """What was logged: `steps` (T,) 0-based optimizer updates, `lr` (T,) values a parameter group.
 
-    `per_epoch` is the number of updates an epoch, `planned` the length a trainer states, both None where unknown.
+    `per_epoch` is the number of updates an epoch, `planned` the length a trainer states, both None where unknown;
+    `accuracy` is NaN but at the end of an epoch.
     """
 
     steps: npt.NDArray[np.int64]
@@ -26,12 +27,23 @@ class Rows:
     loss: Floats | None = None
     per_epoch: int | None = None
     planned: int | None = None
+    accuracy: Floats | None = None
 
     def every(self, cadence: int, first: int = 0) -> Rows:
-        """Every `cadence`-th row from row `first` on, as a sparser logger has them."""
-        keep = slice(first, None, cadence)
+        """Every `cadence`-th row from row `first` on, and each with an accuracy, as a sparser logger has them."""
+        keep = np.zeros(len(self.steps), dtype=bool)
+        keep[first::cadence] = True
+        if self.accuracy is not None:
+            keep |= np.isfinite(self.accuracy)
         loss = self.loss[keep] if self.loss is not None else None
-        return Rows(self.steps[keep], {k: v[keep] for k, v in self.lr.items()}, loss, self.per_epoch, self.planned)
+        accuracy = self.accuracy[keep] if self.accuracy is not None else None
+        lr = {name: values[keep] for name, values in self.lr.items()}
+        return Rows(self.steps[keep], lr, loss, self.per_epoch, self.planned, accuracy)
+
+    def accuracy_at(self, index: int) -> float | None:
+        """The accuracy of a row, or None."""
+        value = self.accuracy[index] if self.accuracy is not None else np.nan
+        return float(value) if np.isfinite(value) else None
 
 
 def tensorboard(folder: Path, rows: Rows) -> None:
@@ -44,17 +56,22 @@ def tensorboard(folder: Path, rows: Rows) -> None:
                 writer.add_scalar(f"train/{name}", float(values[index]), step)
             if rows.loss is not None:
                 writer.add_scalar("train/loss", float(rows.loss[index]), step)
+            if (accuracy := rows.accuracy_at(index)) is not None:
+                writer.add_scalar("val/accuracy", accuracy, step)
 
 
 def metrics_csv(folder: Path, rows: Rows, form: Callable[[float], str] = repr) -> None:
     """As Lightning's CSVLogger: float64 written out in full."""
     with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["epoch", *rows.lr, "step", "train_loss"])
+        further = ["val_accuracy"] if rows.accuracy is not None else []
+        writer.writerow(["epoch", *rows.lr, "step", "train_loss", *further])
         for index, step in enumerate(rows.steps.tolist()):
             epoch = step // rows.per_epoch if rows.per_epoch else ""
             loss = form(float(rows.loss[index])) if rows.loss is not None else ""
-            writer.writerow([epoch, *(form(float(values[index])) for values in rows.lr.values()), step, loss])
+            accuracy = rows.accuracy_at(index)
+            last = [form(accuracy) if accuracy is not None else ""] if further else []
+            writer.writerow([epoch, *(form(float(values[index])) for values in rows.lr.values()), step, loss, *last])
 
 
 def six_digits(folder: Path, rows: Rows) -> None:
@@ -69,6 +86,8 @@ def json_lines(folder: Path, rows: Rows) -> None:
             row: dict[str, float] = {f"train_{name}": float(values[index]) for name, values in rows.lr.items()}
             if rows.loss is not None:
                 row["train_loss"] = float(rows.loss[index])
+            if (accuracy := rows.accuracy_at(index)) is not None:
+                row["val_accuracy"] = accuracy
             row["step"] = step
             if rows.per_epoch:
                 row["epoch"] = step // rows.per_epoch
@@ -83,6 +102,8 @@ def trainer_state(folder: Path, rows: Rows) -> None:
         entry = {"learning_rate": float(rows.lr[name][index]), "step": step + 1}
         if rows.loss is not None:
             entry["loss"] = float(rows.loss[index])
+        if (accuracy := rows.accuracy_at(index)) is not None:
+            entry["eval_accuracy"] = accuracy
         if rows.per_epoch:
             entry["epoch"] = (step + 1) / rows.per_epoch
         history.append(entry)

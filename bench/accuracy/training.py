@@ -43,6 +43,8 @@ class Training:
         self.saved: dict[str, dict[str, Any]] = {}
         self.batch = 16
         self.starts: list[int] = []
+        self.scaler: dict[str, Any] | None = None
+        self.metrics: dict[int, float] = {}
 
     @property
     def total(self) -> int:
@@ -109,7 +111,9 @@ class Training:
         for _ in range(ticks if self.scheduler is not None else 0):
             if metric is not None:
                 mean = float(np.mean(self.losses[-self.per_epoch :]))
-                self.scheduler.step(metric(self.step // self.per_epoch, mean))
+                value = metric(self.step // self.per_epoch, mean)
+                self.metrics[self.step - 1] = value
+                self.scheduler.step(value)
                 continue
             with contextlib.suppress(ValueError):  # OneCycleLR refuses to go past its end; wrappers swallow that
                 self.scheduler.step()
@@ -122,6 +126,8 @@ class Training:
             found["optimizer"] = self.optimizer.state_dict()
         if scheduler and self.scheduler is not None:
             found["scheduler"] = self.scheduler.state_dict()
+        if self.scaler is not None:
+            found["scaler"] = self.scaler
         return found
 
     def save(self, *, optimizer: bool = True, scheduler: bool = True) -> str:
@@ -155,7 +161,8 @@ class Training:
         for begin, end in parts:
             columns = {name: lrs[begin:end, index] for index, name in enumerate(names)}
             losses, at = np.array(self.losses[begin:end]), np.array(self.at[begin:end])
-            LOGGERS[logger](folder, Rows(at, columns, losses, self.per_epoch, planned).every(cadence))
+            metric = np.array([self.metrics.get(step, np.nan) for step in at.tolist()]) if self.metrics else None
+            LOGGERS[logger](folder, Rows(at, columns, losses, self.per_epoch, planned, metric).every(cadence))
         for name, state in self.saved.items():
             torch.save(state, folder / name)
         told = {"optimizer": self.kind, "learning_rate": self.lr, "batch_size": self.batch, **settings}
