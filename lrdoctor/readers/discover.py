@@ -152,8 +152,10 @@ def _checkpoint_run(path: str, checkpoints: list[str], side_files: tuple[str, ..
     reasons: list[str] = []
     for checkpoint in reversed(checkpoints[-_TRIED:]):
         try:
-            if _of_training(read_checkpoint(checkpoint)):
+            found = read_checkpoint(checkpoint)
+            if _of_training(found):
                 return RunFiles(path, (), tuple(checkpoints), side_files)
+            reasons += [f"{_WEIGHTS_ONLY}; {note}" for note in found.notes]
         except ReadError as error:
             reasons.append(f"{error.what} {error.why or ''}".strip())
     return Skipped(path, "; ".join(dict.fromkeys(reasons[:3])) or _WEIGHTS_ONLY)

@@ -19,6 +19,12 @@ from lrdoctor.readers.skeleton import Blob, Global, Storage, Stub
 
 KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
 MAX_INT_BYTES = 9  # an unsigned 64-bit seed needs nine; longer numbers serve only to slow a reader down
+# What an attack on whoever loads a pickle is made of; no checkpoint of a training has a use for it.
+_RUNNERS = frozenset(
+    {"os", "posix", "nt", "subprocess", "pty", "shutil", "socket", "runpy", "importlib", "ctypes", "webbrowser"}
+)
+_BUILTINS = ("builtins", "__builtin__")
+_RUNNING_BUILTINS = frozenset({"eval", "exec", "execfile", "compile", "open", "__import__", "breakpoint", "input"})
 _SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
 _MAX_KEY_PARTS = 16
 
@@ -45,9 +51,11 @@ def describe(
     keep_bytes: int = KEEP_BYTES,
     where: str | None = None,
     watcher: Watcher | None = None,
+    commands: set[str] | None = None,
 ) -> tuple[object, int]:
     """The object pickled at byte `start` of `data` as a skeleton, and the position behind it.
 
+    The names of functions that run programs, where the pickle has any, are added to `commands`.
     Byte strings longer than `keep_bytes` become a `Blob`. Raises `ReadError` where the pickle is cut, malformed or
     beyond the bounds.
     """
@@ -64,6 +72,9 @@ def describe(
     except _MALFORMED as error:
         why = f"malformed pickle ({type(error).__name__})"
         raise ReadError("The pickled part cannot be read.", where=_place(where, machine), why=why) from error
+    finally:
+        if commands is not None:
+            commands |= machine.commands
     return root, machine.pos
 
 
@@ -75,7 +86,9 @@ def _place(where: str | None, machine: _Machine) -> str:
 class _Machine:
     """The stack, the stacks below the marks, and the memo."""
 
-    __slots__ = ("copied", "data", "keep", "left", "memo", "most_copied", "pending", "pos", "stack", "under")
+    __slots__ = (
+        "commands", "copied", "data", "keep", "left", "memo", "most_copied", "pending", "pos", "stack", "under",
+    )  # fmt: skip
 
     def __init__(self, data: bytes, start: int, keep: int) -> None:
         self.data = data
@@ -84,6 +97,7 @@ class _Machine:
         self.stack: list[object] = []
         self.under: list[list[object]] = []
         self.memo: dict[int, object] = {}
+        self.commands: set[str] = set()
         self.copied = 0
         self.left = limits().pickle_instructions
         self.most_copied = self.left + len(data)
@@ -207,6 +221,13 @@ class _Machine:
             why = f"it copies the same contents over and over ({raised_by('pickle_instructions')})"
             raise ReadError("The pickled part is too large.", why=why)
         return call(function, args)
+
+    def named(self, module: str, name: str) -> Global:
+        """A class or function the pickle names; one that runs programs is remembered."""
+        package = module.partition(".")[0]
+        if package in _RUNNERS or (package in _BUILTINS and name in _RUNNING_BUILTINS):
+            self.commands.add(f"{module}.{name}")
+        return Global(module, name)
 
     def marked(self) -> list[object]:
         """What was pushed since the last mark."""
@@ -589,14 +610,14 @@ def _frozenset(m: _Machine) -> None:
 @_on(b"c")
 def _global(m: _Machine) -> None:
     module = m.line()
-    made = Global(module, m.line())
+    made = m.named(module, m.line())
     m.stack.append(REBUILD if made == REBUILD else made)  # the very object, as it is looked for at every use
 
 
 @_on(b"\x93")
 def _stack_global(m: _Machine) -> None:
     name, module = m.stack.pop(), m.stack.pop()
-    m.stack.append(Global(_word(module), _word(name)))
+    m.stack.append(m.named(_word(module), _word(name)))
 
 
 def _word(value: object) -> str:
@@ -623,7 +644,7 @@ def _ext4(m: _Machine) -> None:
 @_on(b"i")
 def _inst(m: _Machine) -> None:
     module = m.line()
-    made = Global(module, m.line())
+    made = m.named(module, m.line())
     args = tuple(m.marked())
     m.stack.append(m.called(made, args))
 

@@ -121,8 +121,9 @@ def _layout(path: str, data: Window) -> TorchFile:
         tar = read_tar(data, path)
         return TorchFile(path, "torch-tar", tar.root, data, places=tar.places)
     if head.startswith(b"\x80"):
-        root, _ = pickled_at(data, 0, path)
-        return TorchFile(path, "pickle", root, data)
+        commands: set[str] = set()
+        root, _ = pickled_at(data, 0, path, commands)
+        return TorchFile(path, "pickle", root, data, notes=_dangerous(path, commands))
     raise ReadError("The file is no checkpoint.", where=path, why="it does not start like a file torch.save writes")
 
 
@@ -133,12 +134,21 @@ def _from_zip(path: str, data: Window) -> TorchFile:
         return _from_start(path, data)
     member = _pickle_of(archive)
     prefix = member.name.removesuffix("data.pkl")
-    root, _ = describe(archive.read(member), where=path)
+    commands: set[str] = set()
+    root, _ = describe(archive.read(member), where=path, commands=commands)
     order = archive.member(f"{prefix}byteorder")
     big = order is not None and archive.read(order, limit=64).strip() == b"big"
     kind = "torchscript" if archive.member(f"{prefix}constants.pkl") else "torch"
-    notes = _incomplete(path, archive)
+    notes = (*_incomplete(path, archive), *_dangerous(path, commands))
     return TorchFile(path, kind, root, data, ">" if big else "<", notes, archive=archive, prefix=prefix)
+
+
+def _dangerous(path: str, commands: set[str]) -> tuple[Note, ...]:
+    """A warning for whoever would load the file by other means."""
+    if not commands:
+        return ()
+    names = ", ".join(sorted(commands))
+    return (Note(path, f"dangerous: it names {names}, which loading it with pickle would run; nothing was run here"),)
 
 
 def _pickle_of(archive: Archive) -> Member:
@@ -170,9 +180,10 @@ def _from_legacy(path: str, data: Window) -> TorchFile:
     position = len(LEGACY_MAGIC)
     _, position = pickled_at(data, position, path)
     system, position = pickled_at(data, position, path)
-    root, position = pickled_at(data, position, path)
+    commands: set[str] = set()
+    root, position = pickled_at(data, position, path, commands)
     little = system.get("little_endian", True) if isinstance(system, dict) else True
-    file = TorchFile(path, "torch-legacy", root, data, "<" if little else ">")
+    file = TorchFile(path, "torch-legacy", root, data, "<" if little else ">", _dangerous(path, commands))
     try:
         keys, position = pickled_at(data, position, path)
     except ReadError:
@@ -180,7 +191,7 @@ def _from_legacy(path: str, data: Window) -> TorchFile:
     file.places, end = _storages(position, keys, _sizes(root))
     if end > len(data):
         message = f"truncated after {len(data):,} bytes: the tensors are incomplete; torch cannot load it"
-        file.notes = (Note(path, message),)
+        file.notes = (*file.notes, Note(path, message))
     return file
 
 

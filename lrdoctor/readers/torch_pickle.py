@@ -15,13 +15,16 @@ _CODES = {
 _OTHER_SIZES = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4, "Untyped": 1}
 
 
-def pickled_at(data: Window, start: int, path: str) -> tuple[object, int]:
-    """The pickle at byte `start`, and the byte behind it. As much is read as it turns out to need."""
+def pickled_at(data: Window, start: int, path: str, commands: set[str] | None = None) -> tuple[object, int]:
+    """The pickle at byte `start`, and the byte behind it. As much is read as it turns out to need.
+
+    `commands` as in `describe`.
+    """
     size = _FIRST_PIECE
     while True:
         piece = data[start : start + size]
         try:
-            root, end = describe(piece, where=path)
+            root, end = describe(piece, where=path, commands=commands)
         except CutError as error:
             if len(piece) < size:
                 raise

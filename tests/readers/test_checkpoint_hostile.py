@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,14 @@ def test_code_hidden_in_a_checkpoint_is_not_executed(new_layout: bool, tmp_path:
     torch.save(held, path, _use_new_zipfile_serialization=new_layout)
     found = read_checkpoint(str(path))
     assert found.scheduler is not None
+    assert any("posix.system" in str(note) or "nt.system" in str(note) for note in found.notes)
     assert not marker.exists()
+
+
+def test_an_ordinary_checkpoint_is_not_called_dangerous(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    torch.save({**_held(), "where": tmp_path, "when": datetime.now(UTC), "found": {1, 2}}, path)
+    assert read_checkpoint(str(path)).notes == ()
 
 
 def test_code_in_a_bare_pickle_is_not_executed(tmp_path: Path) -> None:
