@@ -158,3 +158,10 @@ def test_an_unknown_command_lists_the_commands() -> None:
     done = lrdoctor("audti")
     assert done.returncode == 2
     assert "audit" in done.stderr
+
+
+def test_shells_are_told_how_to_complete() -> None:
+    program = Path(sys.executable).with_name("lrdoctor")
+    asked = {**ENV, "_LRDOCTOR_COMPLETE": "bash_complete", "COMP_WORDS": "lrdoctor re", "COMP_CWORD": "1"}
+    done = subprocess.run([program], capture_output=True, text=True, env=asked, check=True)
+    assert [line.removeprefix("plain,") for line in done.stdout.split()] == ["recommend", "repair", "replay"]
