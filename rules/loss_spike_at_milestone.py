@@ -45,6 +45,7 @@ from lrdoctor import (
     Jump,
     LossCurve,
     MultiStepLR,
+    ReduceLROnPlateau,
     Remedy,
     StepLR,
     Trajectory,
@@ -114,7 +115,7 @@ def _fits(identification: Identification) -> tuple[Fit, ...]:
 def _is_stepwise(fit: Fit) -> bool:
     """Constant between its drops. An exponential decay once an epoch is a staircase, too."""
     staircase = isinstance(fit.schedule, ExponentialLR) and fit.stepped == "epoch"
-    return staircase or isinstance(fit.schedule, StepLR | MultiStepLR)
+    return staircase or isinstance(fit.schedule, StepLR | MultiStepLR | ReduceLROnPlateau)
 
 
 def _milestones(trajectory: Trajectory, fit: Fit) -> list[float]:

@@ -13,8 +13,8 @@ bear somewhat more than a cold sweep shows, so this is a warning and no proof.
 Take a third of the learning rate of the lowest loss as peak, or the learning rate at which the loss fell fastest. A new
 batch size, optimizer or model needs a new range test.
 
-Not reported: range tests of another loss, another first loss, another optimizer or another batch size, and tests that
-were stopped before the loss came back.
+Not reported: range tests in another folder, of another loss, another first loss, another optimizer (or one that nothing
+names) or another batch size, and tests that were stopped before the loss came back.
 
 ## Options
 - `factor`: accepted peak, as a multiple of the learning rate of the lowest loss.
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from lrdoctor import (
     Case,
@@ -88,11 +89,15 @@ def peak_above_range_test(
 
 
 def _same_training(run: Run, trajectory: Trajectory, test: Sibling) -> bool:
-    """The same loss from the same start, and nothing known to differ."""
+    """In the same folder, of the same optimizer, the same loss from the same start, and nothing known to differ.
+
+    A loss alone does not tell: whatever sorts into ten classes starts at 2.3.
+    """
     optimizer, batch = optimizer_of(run), trajectory.batch_size
-    other_optimizer = optimizer is not None and test.optimizer is not None and optimizer != test.optimizer
+    beside = PurePosixPath(run.path).parent == PurePosixPath(test.path).parent
     other_batch = batch is not None and test.batch_size is not None and batch != test.batch_size
-    return test.started_like(trajectory) and not other_optimizer and not other_batch
+    same_optimizer = optimizer is not None and optimizer == test.optimizer
+    return beside and same_optimizer and test.started_like(trajectory) and not other_batch
 
 
 def _finding(trajectory: Trajectory, fit: Fit, test: Sibling, peak: float, limit: float) -> Finding:

@@ -39,6 +39,8 @@ def _turns(stretch: Stretch) -> list[float]:
     found: list[float] = []
     for i in (np.flatnonzero(rising[1:] * rising[:-1] < 0) + 1).tolist():  # point i is between a rise and a fall
         before, after = slope[i - 2] if i > 1 else slope[i - 1], slope[i + 1] if i + 1 < len(slope) else slope[i]
+        if before == after:  # two points of a line that jumps between them
+            continue
         met = ((lr[i + 1] - after * t[i + 1]) - (lr[i - 1] - before * t[i - 1])) / (before - after)
         found.append(float(np.clip(met, t[i - 1], t[i + 1])))
         if len(found) == _FEWEST_TURNS:

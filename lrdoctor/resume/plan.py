@@ -198,6 +198,9 @@ def _clock(
     stepped: Unit | None,
 ) -> Clocked:
     """The schedule in ticks. Steps of one length read as well on a clock per epoch as on one per update."""
+    unknown_epochs = trajectory.steps_per_epoch is None and trajectory.step_unit == "update"
+    if isinstance(whole, StepLR) and unknown_epochs:
+        whole = Stepped(ExponentialLR(whole.lr, whole.gamma), float(whole.step_size), "epoch")
     slow, fast = clocked(whole), _per_update(whole)
     if fast is None or stepped == "epoch":
         return slow
@@ -206,7 +209,7 @@ def _clock(
     state = reference.scheduler if reference is not None else None
     if state is not None and state.family is not None:
         return fast if state.family == _class_of(fast.schedule) != _class_of(slow.schedule) else slow
-    if trajectory.steps_per_epoch is not None or trajectory.step_unit != "update":
+    if not unknown_epochs:
         return slow
     raise UsageError(
         "The log does not say how often the scheduler was stepped.",

@@ -49,12 +49,12 @@ def test_torch_itself_warns_once(executed):
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of")
-@pytest.mark.parametrize("build", ALL.values(), ids=ALL)
-def test_stepped_first_fires_on_the_log_alone(executed, diagnose, build):
-    found = diagnose(executed(build, first=True).lrs, steps_per_epoch=N)
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"OneCycleLR"}))  # a shorter cycle from a higher start fits it too
+def test_stepped_first_fires_on_the_log_alone(executed, diagnose, name):
+    found = diagnose(executed(ALL[name], first=True).lrs, steps_per_epoch=N)
     assert ("LR104", "warning") in codes(found)
     (finding,) = [one for one in found if one.code == "LR104"]
-    assert finding.evidence["expected_first_lr"] == pytest.approx(0.004 if build is ALL["OneCycleLR"] else 0.1)
+    assert finding.evidence["expected_first_lr"] == pytest.approx(0.1)
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of")
