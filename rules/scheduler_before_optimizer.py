@@ -37,7 +37,9 @@ from lrdoctor import (
     Finding,
     Fit,
     Identification,
+    MultiStepLR,
     Remedy,
+    Run,
     StepLR,
     Stepped,
     Trajectory,
@@ -72,15 +74,23 @@ CASES = (
 
 @rule("LR104")
 def scheduler_before_optimizer(
-    trajectory: Trajectory, identification: Identification, *, harmless: float = 0.01
+    run: Run, trajectory: Trajectory, identification: Identification, *, harmless: float = 0.01
 ) -> Iterator[Finding]:
     fit = identification.lead.fits[0] if identification.lead is not None else None
     if fit is None or not fit.exact or not fit.sure or fit.stepped != "epoch" or fit.shift != 1.0:
         return
     if fit.family == "ReduceLROnPlateau":  # it follows a metric and has no first value
         return
+    if isinstance(fit.schedule, MultiStepLR) and not _stated(run, fit.schedule):
+        return
     if trajectory.step_unit == "update" and _seen_from_the_start(trajectory, fit):
         yield _finding(trajectory, fit, harmless)
+
+
+def _stated(run: Run, schedule: MultiStepLR) -> bool:
+    """Whether a checkpoint holds these milestones: of a log alone, 19 is as good a milestone as 20."""
+    states = (state for point in run.checkpoints for state in point.schedulers)
+    return any(state.params.get("milestones") == tuple(map(float, schedule.milestones)) for state in states)
 
 
 def _seen_from_the_start(trajectory: Trajectory, fit: Fit) -> bool:

@@ -79,3 +79,8 @@ def test_stepped_first_at_every_update_does_no_harm(executed, diagnose):
 def test_one_epoch_of_very_many_is_a_remark(executed, diagnose):
     script = executed(lambda opt: schedulers.StepLR(opt, 30), first=True, epochs=120)
     assert ("LR104", "info") in codes(diagnose(script.lrs, steps_per_epoch=N))
+
+
+def test_a_milestone_one_epoch_short_of_a_round_one_is_a_milestone(executed, diagnose):
+    script = executed(lambda opt: schedulers.MultiStepLR(opt, [19], 0.1), first=False, epochs=30)
+    assert "LR104" not in [found.code for found in diagnose(script.lrs, steps_per_epoch=N)]
