@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule, Unit
+from lrdoctor.schedules._around import Around
 from lrdoctor.schedules._check import require
 from lrdoctor.schedules._write import number
 from lrdoctor.schedules.ramps import check_ramp, ramp, ramp_code
 
 
 @dataclass(frozen=True, slots=True)
-class Warmup(Schedule):
+class Warmup(Around):
     """A ramp of `steps` ticks from start_factor x peak, of one of the shapes of `ramps.KINDS`, then `main`.
 
     The main schedule starts its own count at the end of the ramp: lr(t) = main(t - steps) for t >= steps. The ramp aims
@@ -33,8 +34,8 @@ class Warmup(Schedule):
         check_ramp(self.kind, self.steps, self.start_factor)
 
     @property
-    def family(self) -> str:  # type: ignore[override]  # the main schedule's family, which is only known per instance
-        return self.main.family
+    def inner(self) -> Schedule:
+        return self.main
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
@@ -43,15 +44,8 @@ class Warmup(Schedule):
         return np.where(t < self.steps, rise, self.main.lr_at(np.maximum(t - self.steps, 0.0)))
 
     @property
-    def peak_lr(self) -> float:
-        return self.main.peak_lr
-
-    @property
     def horizon(self) -> float | None:
         return None if self.main.horizon is None else self.main.horizon + self.steps
-
-    def params(self) -> dict[str, object]:
-        return self.main.params()
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
         rise = ramp_code(self.kind, optimizer, self.steps, self.start_factor)
@@ -60,7 +54,7 @@ class Warmup(Schedule):
 
 
 @dataclass(frozen=True, slots=True)
-class Overlaid(Schedule):
+class Overlaid(Around):
     """A ramp that stands in for the first ticks of `main`, whose clock runs all along: lr(t) = main(t) for t >= steps.
 
     Its part x of `kind` is done after t ticks, counted from `lead` on. It rises from start_factor times main(0)
@@ -81,8 +75,8 @@ class Overlaid(Schedule):
         check_ramp(self.kind, self.steps, self.start_factor)
 
     @property
-    def family(self) -> str:  # type: ignore[override]  # see Warmup.family
-        return self.main.family
+    def inner(self) -> Schedule:
+        return self.main
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         t = np.atleast_1d(np.asarray(steps, dtype=np.float64))
@@ -101,23 +95,9 @@ class Overlaid(Schedule):
         blended: FloatArray = (1.0 - part) * (self.start_factor * peak) + part * target
         return blended
 
-    @property
-    def peak_lr(self) -> float:
-        return self.main.peak_lr
-
-    @property
-    def horizon(self) -> float | None:
-        return self.main.horizon
-
-    def params(self) -> dict[str, object]:
-        return self.main.params()
-
-    def torch_code(self, optimizer: str = "optimizer") -> str:
-        return self.main.torch_code(optimizer)
-
 
 @dataclass(frozen=True, slots=True)
-class Stepped(Schedule):
+class Stepped(Around):
     """A schedule on a slower clock: tick = floor((update - first_update) / updates_per_tick) + first_tick.
 
     Its own steps are optimizer updates (or whatever the trajectory counts in).
@@ -133,8 +113,8 @@ class Stepped(Schedule):
         require(self.updates_per_tick > 0, "Stepped needs updates_per_tick > 0", self.updates_per_tick)
 
     @property
-    def family(self) -> str:  # type: ignore[override]  # see Warmup.family
-        return self.schedule.family
+    def inner(self) -> Schedule:
+        return self.schedule
 
     def ticks(self, updates: npt.ArrayLike) -> FloatArray:
         """The scheduler's tick in force at each update."""
@@ -146,19 +126,9 @@ class Stepped(Schedule):
         return self.schedule.lr_at(self.ticks(steps))
 
     @property
-    def peak_lr(self) -> float:
-        return self.schedule.peak_lr
-
-    @property
     def horizon(self) -> float | None:
         ticks = self.schedule.horizon
         return None if ticks is None else (ticks - self.first_tick) * self.updates_per_tick + self.first_update
-
-    def params(self) -> dict[str, object]:
-        return self.schedule.params()
-
-    def torch_code(self, optimizer: str = "optimizer") -> str:
-        return self.schedule.torch_code(optimizer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules._around import Around
 
 
 @dataclass(frozen=True, slots=True)
-class Product(Schedule):
+class Product(Around):
     """lr(t) = main(t) * factor(t): two schedulers that each multiply the learning rate, both counting from tick 0.
 
     `factor` is a schedule around 1. Chained schedulers of mmengine and torch, and warmups that run beside the main
@@ -23,22 +24,11 @@ class Product(Schedule):
     factor: Schedule
 
     @property
-    def family(self) -> str:  # type: ignore[override]  # the main schedule's family, which is only known per instance
-        return self.main.family
+    def inner(self) -> Schedule:
+        return self.main
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         return self.main.lr_at(steps) * self.factor.lr_at(steps)
-
-    @property
-    def peak_lr(self) -> float:
-        return self.main.peak_lr
-
-    @property
-    def horizon(self) -> float | None:
-        return self.main.horizon
-
-    def params(self) -> dict[str, object]:
-        return self.main.params()
 
     def torch_code(self, optimizer: str = "optimizer") -> str:
         both = f"{self.main.torch_code(optimizer)}, {self.factor.torch_code(optimizer)}"
@@ -46,28 +36,14 @@ class Product(Schedule):
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Schedule):
+class Held(Around):
     """lr(t) = schedule(floor(t)): steps are epochs and parts of them, and the scheduler is stepped at whole ones."""
 
     schedule: Schedule
 
     @property
-    def family(self) -> str:  # type: ignore[override]  # see Product.family
-        return self.schedule.family
+    def inner(self) -> Schedule:
+        return self.schedule
 
     def lr_at(self, steps: npt.ArrayLike) -> FloatArray:
         return self.schedule.lr_at(np.floor(np.atleast_1d(np.asarray(steps, dtype=np.float64)) + 1e-9))
-
-    @property
-    def peak_lr(self) -> float:
-        return self.schedule.peak_lr
-
-    @property
-    def horizon(self) -> float | None:
-        return self.schedule.horizon
-
-    def params(self) -> dict[str, object]:
-        return self.schedule.params()
-
-    def torch_code(self, optimizer: str = "optimizer") -> str:
-        return self.schedule.torch_code(optimizer)
