@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,15 @@ SHIFT_COST = 0.75
 """Description length of each tick that the clock is off."""
 
 
+UNSEEN_END_COST = 1.0
+"""Description length of an end that lies within the distance of two points after the last one."""
+
 PART_TICK_COST = 4.0
 """Description length of a horizon that is no whole number of ticks: no torch scheduler takes one."""
+
+_MOST_DIGITS = 7
+_FRACTION_DIGITS = 3.0
+_DENOMINATORS = (3.0, 6.0, 7.0, 9.0, 12.0, 24.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +110,27 @@ def digits(value: float, tolerance: float = 1e-7) -> float:
     value = abs(float(value))
     if value in (0.0, 1.0):
         return 0.0
-    for count in range(1, 8):
-        if abs(rounded(value, count) - value) <= tolerance * value:
-            return float(count)
-    parts = (value * whole for whole in (3.0, 6.0, 7.0, 9.0, 12.0, 24.0))
-    if any(abs(part - round(part)) <= tolerance * part for part in parts if 0.5 < part < 100.0):
-        return 3.0
-    return UNROUND
+    if any(abs(fraction - value) <= tolerance * value for fraction in _fractions(value)):
+        return min(_FRACTION_DIGITS, _decimals(value, tolerance))
+    return _decimals(value, tolerance)
+
+
+def _decimals(value: float, tolerance: float) -> float:
+    counts = range(1, _MOST_DIGITS + 1)
+    return next((float(count) for count in counts if abs(rounded(value, count) - value) <= tolerance * value), UNROUND)
+
+
+def short_forms(value: float) -> Iterator[float]:
+    """`value` as a person may have written it, in more and more digits; fractions such as 1/3 count as three."""
+    yield from (rounded(value, count) for count in range(1, int(_FRACTION_DIGITS) + 1))
+    yield from _fractions(value)
+    yield from (rounded(value, count) for count in range(int(_FRACTION_DIGITS) + 1, _MOST_DIGITS + 1))
+
+
+def _fractions(value: float) -> Iterator[float]:
+    """The nearest of each small denominator."""
+    parts = ((round(value * whole), whole) for whole in _DENOMINATORS if 0.5 < value * whole < 100.0)
+    yield from (part / whole for part, whole in parts)
 
 
 def rounded(value: float, count: int) -> float:

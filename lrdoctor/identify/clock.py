@@ -77,7 +77,8 @@ def _one_a_tick(stretch: Stretch, ticks: FloatArray, per_tick: float) -> Stretch
     """The first point of each tick; planned lengths in ticks, and in steps too: the two get mixed up."""
     starts = np.concatenate([[0], np.flatnonzero(np.diff(ticks)) + 1])
     planned = (*(end / per_tick for end in stretch.planned), *stretch.planned)
-    return replace(stretch.at(starts), t=ticks[starts], planned=tuple(dict.fromkeys(planned)))
+    spacing = stretch.spacing / per_tick if stretch.spacing > per_tick else 0.0
+    return replace(stretch.at(starts), t=ticks[starts], planned=tuple(dict.fromkeys(planned)), spacing=spacing)
 
 
 def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:

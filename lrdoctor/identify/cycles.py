@@ -28,6 +28,7 @@ _MULTIPLIERS = (1, 2, 3)
 _CYCLE_POINTS = 4  # a cosine's three numbers need more points than these to be confirmed
 _COSINE = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")[:1]
 _STRAY = 0.05  # of the points of one hill
+_LEAST_FALL = 0.1  # of the peak: a rise that is followed by no fall is a warmup
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
 
@@ -68,11 +69,16 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
     for anneal, three_phase in _FORMS:
         model = Model("OneCycleLR", partial(_make, anneal, three_phase), _nothing, USUAL, cost=1.0 + three_phase)
         solved += _solve(model, thin, rigid=anneal == "cos")
-    ranked = best_first(solved)
+    ranked = best_first(one for one in solved if _falls(one.numbers))
     exact = [one for one in ranked if one.misfit <= NEARLY]
     for one in exact[:_SIMPLIFIED] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
-        for first in ((), ("total_steps",)):
+        for first in ((), ("total_steps",), ("pct_start",)):
             yield candidate_of(one.problem, simplify(one.problem, one.numbers, first))
+
+
+def _falls(numbers: Numbers) -> bool:
+    """Whether the last phase goes down by more than a little, to where it was planned to end."""
+    return numbers["div_factor"] * numbers["final_div_factor"] * (1.0 - _LEAST_FALL) > 1.0
 
 
 def _solve(model: Model, thin: Stretch, rigid: bool) -> list[Solved]:
@@ -203,7 +209,7 @@ def restart_candidates(stretch: Stretch) -> Iterator[Candidate]:
 
 def _from_first_cycle(stretch: Stretch, end: int) -> Iterator[Candidate]:
     """The first cycle gives the shape, and the warmup in front of it; how the others grow is tried out."""
-    first = replace(stretch.at(slice(None, end)), planned=(float(stretch.t[end]),))
+    first = replace(stretch.at(slice(None, end)), planned=(float(stretch.t[end]),), spacing=0.0)
     quick = list(decline_candidates(first))
     for found in quick or smooth_candidates(first, _COSINE):
         cosine = found.schedule
@@ -236,7 +242,8 @@ def _from_longest_cycle(stretch: Stretch, ends: list[int]) -> Iterator[Candidate
     if index == 0 or end - begin < _CYCLE_POINTS:
         return
     gap = float(stretch.t[begin] - stretch.t[begin - 1])
-    cycle = replace(stretch.at(slice(begin, end)), t=stretch.t[begin:end] - stretch.t[begin], planned=(), slack=gap)
+    seen = stretch.at(slice(begin, end))
+    cycle = replace(seen, t=seen.t - seen.t[0], planned=(), slack=gap, spacing=0.0)
     for found in smooth_candidates(cycle, _COSINE):
         cosine = found.schedule
         if isinstance(cosine, CosineAnnealingLR) and found.misfit(cycle) <= 1.0:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate
+from lrdoctor.identify.candidate import UNSEEN_END_COST, Candidate
+from lrdoctor.identify.gaps import decay_begun, inverse_roots, level_met, ticks_within
 from lrdoctor.identify.heads import behind_heads
-from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.shapes import COSINE, EXPONENTIAL, GEOMETRIC, INVERSE_ROOT, K_COSINE, LINE, POWER, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
-from lrdoctor.identify.tails import Tail, tails
+from lrdoctor.identify.tails import USUAL_FLOORS, Tail, tails
 from lrdoctor.schedules import CosineAnnealingLR, ExponentialLR, LinearLR, WarmupStableDecay
 
 _USUAL = (COSINE, LINE, GEOMETRIC, INVERSE_ROOT, POWER)
@@ -20,9 +19,7 @@ _RARE = (K_COSINE,)
 _STABLE = (LINE, COSINE, ROOT, GEOMETRIC, EXPONENTIAL)
 _LOOKED_AT, _FEWEST_LOOKED_AT = 200, 12  # points
 _SCATTER = 30.0  # roundings of a fourth difference, which adds up sixteen of them
-_MOST_WITHIN = 12  # ticks
 _FLAT = 3  # points at the peak: fewer are no stable part
-_FLOORS = (0.1, 0.01, 0.05, 0.02, 0.2, 0.001, 0.5)  # shares of the peak that a decay by one factor is planned to end at
 _BACK = (0.3, 0.55)  # of the points: where a ramp over a decline is over
 
 
@@ -59,21 +56,23 @@ def _is_rough(stretch: Stretch) -> bool:
 
 
 def _from_top(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
-    """The decline begins at the highest point, or within a tick of it."""
-    top, at = thin.top, float(thin.t[thin.top])
-    origins = (0.0, 1.0, -1.0) if top == 0 else (at, at - 1.0, at + 1.0, *_within_gap(thin), 0.0, -1.0, 1.0)
+    """The decline begins at the highest point or within a tick of it, or in the gap behind it."""
+    found = False
+    for candidate in _from_point(thin, thin.top, shapes):
+        found = True
+        yield candidate
+    if not found and 0 < thin.top < len(thin) - 1:
+        yield from _from_point(thin, thin.top + 1, shapes)
+
+
+def _from_point(thin: Stretch, begin: int, shapes: Iterable[Shape]) -> Iterator[Candidate]:
+    at = float(thin.t[begin])
+    within = (at, at - 1.0, at + 1.0, *ticks_within(thin, begin)) if begin else ()
     for shape in shapes:
-        for tail in tails(thin, top, origins, (shape,)):
-            yield from behind_heads(thin, tail, top)
-
-
-def _within_gap(thin: Stretch) -> list[float]:
-    """The ticks between the highest point and the one before it, where the log is sparse: the roundest, or all."""
-    low, high = float(thin.t[thin.top - 1]), float(thin.t[thin.top])
-    if high - low <= _MOST_WITHIN:
-        return [float(tick) for tick in range(math.floor(low) + 1, math.floor(high) - 1)]
-    round_one = roundest(low, high)
-    return [] if round_one is None else [round_one]
+        for tail in tails(thin, begin, (*within, 0.0, 1.0, -1.0), (shape,)):
+            yield from behind_heads(thin, tail, begin)
+            for begun in inverse_roots(thin, tail, begin) if begin else ():
+                yield from behind_heads(thin, begun, begin)
 
 
 def _from_the_back(thin: Stretch, shapes: Iterable[Shape]) -> Iterator[Candidate]:
@@ -99,8 +98,9 @@ def _stable_candidates(thin: Stretch) -> Iterator[Candidate]:
     if last - top + 1 < _FLAT or last >= len(thin) - _FLAT:
         return
     ends = (float(thin.t[last]), float(thin.t[last + 1]))
-    origins = dict.fromkeys([ends[0], ends[0] + 1.0, *_line_origins(thin, last, level)])
+    lines = list(_line_origins(thin, last, level))
     for shape in _STABLE:
+        origins = dict.fromkeys([*decay_begun(thin, last, shape, level), ends[0], ends[0] + 1.0, *lines])
         found = False
         for tail in _anchored(thin, last, origins, shape, level):
             for candidate in _with_stable_part(thin, tail, top, level):
@@ -137,17 +137,25 @@ def _anchored(thin: Stretch, last: int, origins: Iterable[float], shape: Shape, 
 
 
 def _with_stable_part(thin: Stretch, tail: Tail, top: int, level: float) -> Iterator[Candidate]:
-    begun = float(thin.t[top])
-    for origin in (0.0, 1.0, -1.0) if top == 0 else (begun, begun + 1.0, begun - 1.0):
+    for origin in _stable_origins(thin, level):
         stable = tail.origin - origin
         if stable <= 0:
             continue
-        main, numbers = _main(tail, stable, level)
+        main, numbers = _main(tail, stable, tail.main.peak_lr)
         if main is None:
             continue
         end = origin + main.num_stable_steps + main.num_decay_steps
-        told = numbers if end in thin.planned else (*numbers, stable)
-        yield from behind_heads(thin, Tail(main, origin, told, 0.5), top)
+        unseen = UNSEEN_END_COST if thin.ends_unseen(end) else None
+        told = numbers if end in thin.planned or unseen else (*numbers, stable)
+        yield from behind_heads(thin, Tail(main, origin, told, tail.cost + (unseen or 0.5)), top)
+
+
+def _stable_origins(thin: Stretch, level: float) -> Iterable[float]:
+    if not thin.top:
+        return 0.0, 1.0, -1.0
+    begun = float(thin.t[thin.top])
+    within = level_met(thin, thin.top, level) or ticks_within(thin, thin.top)
+    return dict.fromkeys([begun, begun + 1.0, begun - 1.0, *within])
 
 
 def _main(tail: Tail, stable: float, level: float) -> tuple[WarmupStableDecay | None, tuple[float, ...]]:
@@ -170,7 +178,7 @@ def _main(tail: Tail, stable: float, level: float) -> tuple[WarmupStableDecay | 
 
 def _to_a_plain_floor(gamma: float, stable: float, level: float) -> tuple[WarmupStableDecay | None, tuple[float, ...]]:
     """A decline by one factor a tick has no end of its own: the plainest share that it reaches at a whole tick."""
-    for low in _FLOORS:
+    for low in USUAL_FLOORS:
         length = float(np.log(low) / np.log(gamma))
         if abs(length - round(length)) < 1e-4 * length:
             ticks = round(length)

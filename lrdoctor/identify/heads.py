@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lrdoctor.identify.candidate import SHIFT_COST, WARMUP_COST, Candidate, digits, factor_digits, rounded
+from lrdoctor.identify.candidate import (
+    SHIFT_COST,
+    UNSEEN_END_COST,
+    WARMUP_COST,
+    Candidate,
+    digits,
+    factor_digits,
+    short_forms,
+)
 from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import Tail
@@ -28,6 +37,7 @@ LONGEST_FLAT = 0.25
 OVERLAY_COST = 1.0
 _TOWARD_COST = {"peak": 0.0, "end": 0.0, "times": 0.0, "moving": 0.5}
 _DONE = 1.0 - 1e-5  # of the ramp: more is the flat top of its last epoch
+_MOST_AHEAD = 2.0  # ticks: a ramp that moves within an epoch is logged at its end, the decline an epoch behind it
 _BIAS_LR = (0.1, 0.01, 0.0)  # Ultralytics' warmup_bias_lr, and what people set it to
 
 Toward = Literal["peak", "end", "moving", "times"]
@@ -83,7 +93,7 @@ def _in_front(stretch: Stretch, tail: Tail, first: int, longest: float) -> Itera
             if kind == "constant" and steps > longest:
                 continue
             start = _start_factor(kind, np.maximum(t + shift, 0.0), lr / top, steps)
-            for factor in _plain_factors(start, float(tol[0]) / top, steps):
+            for factor in _plain_factors(start, float(tol.max()) / top, steps):
                 if kind == "exponential" and factor <= 0:
                     continue
                 if _explains(top * ramp(kind, t + shift, steps, factor), lr, tol):
@@ -110,7 +120,7 @@ def _done_early(stretch: Stretch, tail: Tail, first: int, top: float) -> Iterato
     if steps <= 0:
         return
     start = _start_factor("linear", t, lr / top, steps)
-    for factor in _plain_factors(start, float(tol[0]) / top, steps):
+    for factor in _plain_factors(start, float(tol.max()) / top, steps):
         rise = LinearLR(top, _whole(steps), factor, 1.0)
         if _explains(rise.lr_at(t), lr, tol):
             whole = Sequence((rise, tail.main), (tail.origin,))
@@ -144,7 +154,7 @@ def _plain_factors(start: float, doubt: float, steps: float) -> Iterator[float]:
     for natural in (1.0 / steps, 1.0 / (steps + 1.0)):
         if abs(natural - start) < 0.02 * natural:
             yield natural
-    yield from (rounded(start, count) for count in range(1, 7) if start > 0)
+    yield from short_forms(start) if start > 0 else ()
     yield max(start, 0.0)
 
 
@@ -260,7 +270,7 @@ def _straight_share(head: _Head) -> Iterator[Ramp]:
     doubt = 2 * float(np.max(head.tol / head.main))
     for steps in _near((1.0 - float(start)) / float(slope)):
         yield from (("linear", "times", steps, plain, 0.0) for plain in _plain_factors(float(start), doubt, steps))
-    if start > 0:
+    if 0 < start <= _MOST_AHEAD * slope:
         yield "linear", "moving", 1.0 / float(slope), 0.0, float(start / slope)
 
 
@@ -286,7 +296,7 @@ def _from_elsewhere(head: _Head) -> Iterator[Ramp]:
         if under.sum() < 2:
             continue
         slope, start = np.polyfit(head.t[under], share[under], 1)
-        if slope > 0 and start > -1.0:
+        if slope > 0 and -1.0 < start <= _MOST_AHEAD * slope:
             yield "linear", "moving", 1.0 / float(slope), rate / head.peak, float(start / slope)
 
 
@@ -295,6 +305,11 @@ def _near(steps: float) -> Iterator[float]:
     if abs(steps - round(steps)) < 1e-2:
         yield float(round(steps))
     yield steps
+
+
+def end_cost(stretch: Stretch, ticks: float, origin: float) -> float:
+    """Description length of so many ticks since `origin` as the end of the run; inf where it cannot be that."""
+    return UNSEEN_END_COST if any(map(stretch.ends_unseen, (ticks, origin + ticks))) else math.inf
 
 
 def _candidate(
@@ -309,5 +324,5 @@ def _candidate(
         cost += WARMUP_COST + digits(warmup.steps) + factor_digits(warmup.start_factor, warmup.steps) + kind_cost
         told = [number for number in told if number != warmup.steps]  # inverse_sqrt's timescale
         free += 1 + (warmup.start_factor != 0.0)
-    cost += sum(map(digits, told))
+    cost += sum(min(digits(number), end_cost(stretch, number, tail.origin)) for number in told)
     return Candidate(tail.main, whole, free, cost, shift, warmup)

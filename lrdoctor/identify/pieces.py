@@ -74,15 +74,22 @@ class _Log:
         planned = tuple(dict.fromkeys([*left, *(self.planned if first else ()), *horizons]))
         gap = self._gap(begin) if begin or first else 0.0
         here = slice(begin, end)
-        return Stretch(
-            self.steps[here] - first, self.lr[here], self.tol[here], planned, max(1.5, gap), self.trajectory.lr_quantum
-        )
+        steps = self.steps[here] - first
+        quantum, spacing = self.trajectory.lr_quantum, self._spacing(end)
+        return Stretch(steps, self.lr[here], self.tol[here], planned, max(1.5, gap), quantum, spacing)
 
     def _gap(self, begin: int) -> float:
         """Steps between the point before `begin` and the one there; the usual distance for the first of all."""
         if begin:
             return float(self.steps[begin] - self.steps[begin - 1])
         return float(np.median(np.diff(self.steps[:_USUAL]))) if len(self.steps) > 1 else 0.0
+
+    def _spacing(self, end: int) -> float:
+        """The usual distance of the last points of the log; 0 where it is dense, or goes on after `end`."""
+        if end < len(self.steps) or end < 2:
+            return 0.0
+        usual = float(np.median(np.diff(self.steps[-_USUAL:])))
+        return usual if usual > 1.0 else 0.0
 
     def read_from_start(self, end: int, quick: bool = False) -> Fit:
         """The points from the first on; where the log's head is cut off, no peak far above what was seen is read."""

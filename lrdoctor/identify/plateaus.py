@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.candidate import Candidate, digits, make_candidate, rounded, short_forms
 from lrdoctor.identify.heads import LONGEST_FLAT, behind_heads
 from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.stretch import Stretch
@@ -78,7 +78,7 @@ def _behind_other_heads(stretch: Stretch, levels: _Levels) -> Iterator[Candidate
     before = stretch.at(slice(None, stretch.top))
     head = before.thin.columns
     t, lr, tol = (np.append(column, first) for column, first in zip(head, (c[0] for c in flat.columns), strict=True))
-    thin = Stretch(t, lr, tol, stretch.planned)
+    thin = replace(stretch, t=t, lr=lr, tol=tol)
     for origin in dict.fromkeys([at, at + 1.0, at - 1.0, 0.0, -1.0, 1.0]):
         for main, numbers, extra in _mains(flat, levels, -origin):
             yield from behind_heads(thin, Tail(main, origin, tuple(numbers), extra), len(thin) - 1, stretch.last)
@@ -140,11 +140,10 @@ def _drop_counts(levels: FloatArray, slack: FloatArray) -> tuple[list[int] | Non
 
 
 def shortest(value: float, doubt: float) -> float:
-    """The decimal with the fewest digits within `doubt` of `value`; `value` itself where seven do not do."""
+    """The number in the fewest digits within `doubt` of `value`; `value` itself where seven do not do."""
     if abs(value) <= doubt:
         return 0.0
-    tried = (rounded(value, count) for count in range(1, 8))
-    return next((short for short in tried if abs(short - value) <= doubt), value)
+    return next((short for short in short_forms(value) if abs(short - value) <= doubt), value)
 
 
 def _ramps(stretch: Stretch, level: float, shift: float) -> Iterator[Ramp]:

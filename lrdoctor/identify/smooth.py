@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lrdoctor.identify.candidate import PART_TICK_COST, SHIFT_COST, Candidate, digits, make_candidate, rounded
+from lrdoctor.identify.candidate import (
+    PART_TICK_COST,
+    SHIFT_COST,
+    UNSEEN_END_COST,
+    Candidate,
+    digits,
+    make_candidate,
+    rounded,
+)
 from lrdoctor.identify.models import MODELS, TICKS, Model, Numbers
 from lrdoctor.identify.solve import NEARLY, Problem, fit, simplify
 from lrdoctor.identify.stretch import Stretch
@@ -203,8 +211,11 @@ def candidate_of(problem: Problem, numbers: Numbers, assumed: tuple[str, ...] = 
     main = _plain(model.make(numbers))
     own = {name: value for name, value in numbers.items() if name not in ("warmup_steps", "start_factor", "shift")}
     told = [_as_written(name, value) for name, value in own.items() if value not in model.usual.get(name, ())]
-    planned = {end - numbers.get("warmup_steps", 0.0) for end in problem.stretch.planned}
+    begun = numbers.get("warmup_steps", 0.0)
+    planned = {end - begun for end in problem.stretch.planned}
     told = [value for value in told if value not in planned]
+    unseen = [value for value in told if problem.stretch.ends_unseen(begun + value)]
+    told = [value for value in told if value not in unseen]
     return make_candidate(
         main,
         told,
@@ -212,6 +223,7 @@ def candidate_of(problem: Problem, numbers: Numbers, assumed: tuple[str, ...] = 
         warmup_steps=numbers.get("warmup_steps", 0.0),
         start_factor=numbers.get("start_factor", 0.0),
         extra_cost=model.cost
+        + UNSEEN_END_COST * len(unseen)
         + (0.0 if all(own[name].is_integer() for name in own if name in TICKS) else PART_TICK_COST),
         assumed=assumed,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,7 +26,8 @@ class Stretch:
 
     `planned` holds the tick counts at which the run may have been planned to end, best guess first. `slack` is how many
     ticks the clock may be ahead: where the log is sparse, a session begins somewhere before its first point.
-    `quantum` is the unit of the last decimal where the log prints few of them, else 0.
+    `quantum` is the unit of the last decimal where the log prints few of them, else 0. `spacing` is the usual distance
+    of two points where the log is sparse, else 0: the run ended somewhere within it after the last point.
     """
 
     t: FloatArray
@@ -35,6 +36,7 @@ class Stretch:
     planned: tuple[float, ...] = ()
     slack: float = 1.5
     quantum: float = 0.0
+    spacing: float = 0.0
 
     def __len__(self) -> int:
         return len(self.t)
@@ -78,7 +80,11 @@ class Stretch:
 
     def at(self, index: np.ndarray[tuple[int], np.dtype[np.int64]] | slice) -> Stretch:
         """The points at these indices, on the same clock."""
-        return Stretch(self.t[index], self.lr[index], self.tol[index], self.planned, self.slack, self.quantum)
+        return replace(self, t=self.t[index], lr=self.lr[index], tol=self.tol[index])
+
+    def ends_unseen(self, tick: float) -> bool:
+        """Whether the run may have ended at this whole tick, after the last point of a sparse log."""
+        return self.last < tick <= self.last + self.spacing + 1.0 and float(tick).is_integer() and self.spacing > 0
 
 
 def tolerance(lr: FloatArray, trajectory: Trajectory) -> FloatArray:

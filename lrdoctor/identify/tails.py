@@ -13,7 +13,9 @@ from lrdoctor.identify.shapes import (
     GEOMETRIC,
     HELD_COSINE,
     K_COSINE,
+    LINE,
     POWER,
+    ROOT,
     Decline,
     Shape,
     settle,
@@ -35,6 +37,11 @@ POINTS = 80
 NEARLY = 30.0  # roundings: a fit this close may become exact once its numbers are stated
 _FAR = 0.01  # of the range
 _K_DIGITS = 2
+USUAL_FLOORS = (0.1, 0.01, 0.05, 0.02, 0.2, 0.001, 0.5)
+"""Shares of the peak that a decay is planned to end at, more usual first."""
+
+_WHOLE = 1e-5  # of a length: so close to a whole tick it is one
+_ROUND_FLOOR_COST, _ODD_FLOOR_COST = 0.5, 1.5
 _SHORT = 5  # digits of an LR that a person writes
 
 
@@ -103,7 +110,7 @@ def _stated(
 
 def _to_other_floors(known: Decline, rest: Stretch, sample: Stretch, ends: tuple[float, ...]) -> Iterator[Tail]:
     """The same curve as one that was planned to end above zero."""
-    for end in dict.fromkeys(ends):
+    for end in dict.fromkeys([*ends, *_at_usual_floors(known)]):
         length = end - known.origin
         longer = length >= known.length - 1e-6 and known.shape is not EXPONENTIAL
         if longer or not known.shape.floored or length < float(rest.t[-1]) - known.origin - 1.0:
@@ -112,6 +119,21 @@ def _to_other_floors(known: Decline, rest: Stretch, sample: Stretch, ends: tuple
         stated = _plain_rates(similar, sample, floored=True)
         if _misfit(stated, rest) <= 1.0 and _sensible(stated):
             yield _named(stated)
+
+
+def _at_usual_floors(known: Decline) -> Iterator[float]:
+    """The whole ticks at which a decline that was read to zero is at a floor that people write."""
+    if known.shape in (LINE, ROOT):
+        parts = ((1.0 - floor) ** (1 if known.shape is LINE else 2) for floor in USUAL_FLOORS)
+        lengths = (part * known.length for part in parts)
+        yield from (known.origin + round(ticks) for ticks in lengths if abs(ticks - round(ticks)) < _WHOLE * ticks)
+
+
+def _floor_cost(floor: float, peak: float) -> float:
+    """What is unusual about a floor that only the end of the log tells."""
+    ratio = floor / peak
+    usual = floor <= 0.0 or any(abs(ratio - known) <= 1e-6 * known for known in USUAL_FLOORS)
+    return 0.0 if usual else _ROUND_FLOOR_COST if digits(floor) <= 1.0 else _ODD_FLOOR_COST
 
 
 def _settled(known: Decline, length: float, sample: Stretch) -> Decline:
@@ -258,7 +280,8 @@ def _in_its_words(one: Decline) -> Tail:
             main: Schedule = CosineAnnealingLR(peak, length, floor, k_decay=one.extra)
             return Tail(main, one.origin, (*numbers, one.extra), 1.0)
         case "line":
-            return Tail(LinearLR(peak, length, 1.0, floor / peak), one.origin, (peak, floor / peak, one.length))
+            line = LinearLR(peak, length, 1.0, floor / peak)
+            return Tail(line, one.origin, (peak, floor / peak, one.length), _floor_cost(floor, peak))
         case "power":
             return Tail(PolynomialLR(peak, length, one.extra, floor), one.origin, (*numbers, one.extra), 0.5)
         case "geometric":
@@ -272,7 +295,8 @@ def _in_its_words(one: Decline) -> Tail:
             decay = WarmupStableDecay(peak, 0, length, name, floor / peak, ratio)
             natural = one.shape is EXPONENTIAL and (ratio == 0.5 or abs(ratio - floor / peak) < 1e-9)
             extra = () if natural or one.shape is not EXPONENTIAL else (ratio,)
-            return Tail(decay, one.origin, (peak, floor / peak, one.length, *extra), 0.5)
+            odd = _floor_cost(floor, peak) if one.shape is ROOT else 0.0
+            return Tail(decay, one.origin, (peak, floor / peak, one.length, *extra), 0.5 + odd)
 
 
 def _ticks(value: float) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from lrdoctor.identify.candidate import Candidate, make_candidate, rounded
+from lrdoctor.identify.levenberg import minimise
+from lrdoctor.identify.shapes import heights
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.schedules import CyclicLR
@@ -23,12 +25,17 @@ def triangle_candidates(stretch: Stretch) -> Iterator[Candidate]:
     turns = _turns(stretch)
     if len(turns) < _FEWEST_TURNS or stretch.lr[0] > stretch.lr[int(np.searchsorted(stretch.t, turns[0]))]:
         return
-    for shift in SHIFTS:
-        up = round(turns[0] + shift)
-        down = round(turns[1] - turns[0])
+    for shift, up, down in _lengths(turns):
         if up > 0 and down > 0:
             for mode in MODES:
                 yield from _cycles(stretch, shift, up, down, mode)
+
+
+def _lengths(turns: list[float]) -> Iterator[tuple[float, int, int]]:
+    """(shift, step_size_up, step_size_down) by the first two turns, and by all of them where all lie evenly."""
+    told = [(shift, round(turns[0] + shift), round(turns[1] - turns[0])) for shift in SHIFTS]
+    even = round(turns[-1] / len(turns))
+    yield from dict.fromkeys([*told, (0.0, even, even)])
 
 
 def _turns(stretch: Stretch) -> list[float]:
@@ -43,14 +50,12 @@ def _turns(stretch: Stretch) -> list[float]:
             continue
         met = ((lr[i + 1] - after * t[i + 1]) - (lr[i - 1] - before * t[i - 1])) / (before - after)
         found.append(float(np.clip(met, t[i - 1], t[i + 1])))
-        if len(found) == _FEWEST_TURNS:
-            break
     return found
 
 
 def _cycles(stretch: Stretch, shift: float, up: int, down: int, mode: str) -> Iterator[Candidate]:
     t = stretch.t + shift
-    for gamma in _gammas(stretch, up + down) if mode == "exp_range" else (1.0,):
+    for gamma in _gammas(stretch, t, up, down) if mode == "exp_range" else (1.0,):
         height = CyclicLR(0.0, 1.0, up, down, mode, gamma).lr_at(t)
         low, top = _rates(height, stretch)
         if not 0.0 <= low < top:
@@ -62,9 +67,7 @@ def _cycles(stretch: Stretch, shift: float, up: int, down: int, mode: str) -> It
 
 def _rates(height: FloatArray, stretch: Stretch) -> tuple[float, float]:
     """(base_lr, max_lr) by least squares, then each in the fewest digits that the log allows."""
-    spread = height - height.mean()
-    rise = float(spread @ stretch.lr) / max(float(spread @ spread), 1e-300)
-    low = float(stretch.lr.mean()) - rise * float(height.mean())
+    low, rise = heights(height, stretch.lr, True)
     top = low + rise
     for digits in range(1, _SHORT + 1):
         short = rounded(top, digits), rounded(low, digits) if low > 0 else 0.0
@@ -73,15 +76,32 @@ def _rates(height: FloatArray, stretch: Stretch) -> tuple[float, float]:
     return max(low, 0.0), top
 
 
-def _gammas(stretch: Stretch, cycle: int) -> Iterator[float]:
-    """The factor per tick that the heights of two peaks a cycle apart tell, above the lowest point."""
+def _gammas(stretch: Stretch, t: FloatArray, up: int, down: int) -> Iterator[float]:
+    """The factor per tick by least squares, from a first guess that two peaks a cycle apart tell, in few digits."""
+    guess = _gamma_of_peaks(stretch, up + down)
+    if guess is None:
+        return
+    triangle = CyclicLR(0.0, 1.0, up, down).lr_at(t)
+    last = max(float(t[-1]), 1.0)
+
+    def residual(decay: FloatArray) -> FloatArray:
+        height = triangle * np.exp(-np.clip(decay[0], -10.0, 50.0) * t / last)
+        low, rise = heights(height, stretch.lr, True)
+        off: FloatArray = (low + rise * height - stretch.lr) / stretch.peak
+        return off
+
+    gamma = float(np.exp(-minimise(residual, np.array([-np.log(guess) * last]))[0] / last))
+    if 0.0 < gamma < 1.0:
+        yield from (short for short in (rounded(gamma, count) for count in range(1, 8)) if 0.0 < short < 1.0)
+        yield gamma
+
+
+def _gamma_of_peaks(stretch: Stretch, cycle: int) -> float | None:
     low = float(stretch.lr.min())
     first = int(np.argmax(stretch.lr[stretch.t <= cycle]))
     later = int(np.searchsorted(stretch.t, stretch.t[first] + cycle))
     if later >= len(stretch) or stretch.lr[later] <= low or stretch.lr[first] <= low:
-        return
+        return None
     ratio = (stretch.lr[later] - low) / (stretch.lr[first] - low)
     gamma = float(ratio ** (1.0 / (stretch.t[later] - stretch.t[first])))
-    yield from (rounded(gamma, count) for count in range(1, 7) if 0.0 < rounded(gamma, count) < 1.0)
-    if 0.0 < gamma < 1.0:
-        yield gamma
+    return gamma if 0.0 < gamma < 1.0 else None

@@ -15,6 +15,7 @@ BFLOAT16 = 2e-3  # half a unit in the last of 8 bits, 2 ** -9
 FLOAT16 = 4.9e-4  # half a unit in the last of 11 bits, 2 ** -11
 _SAMPLE = 2000
 _ENOUGH = 8  # distinct values before short decimals are taken for rounding and not for round numbers
+_MANY_DIGITS, _FEW_CUT = 5, 3  # so many values of so many digits each are not written by a person
 _TEXT_DIGITS = 3  # a text log with fewer digits still prints at least "1.00e-07"
 _LONG = 9  # more significant digits than any log is rounded to on purpose
 
@@ -67,13 +68,18 @@ def _decimal(distinct: FloatArray, kind: str) -> Resolution:
     decimals = max(place for _, place in parts)
     if kind in ("text", "tqdm", "log") and digits < _LONG:
         return Resolution(0.5 * 10.0 ** (1 - max(digits, _TEXT_DIGITS)), 0.0)
-    if len(distinct) < _ENOUGH or digits >= _LONG:
+    if digits >= _LONG or (len(distinct) < _ENOUGH and not _all_cut(digits, parts)):
         return Resolution(FLOAT64_REPR, 0.0)
     full = float(np.mean([count == digits for count, _ in parts]))
     at_last_place = float(np.mean([place == decimals for _, place in parts]))
     if at_last_place > full and decimals <= 6:
         return Resolution(FLOAT64_REPR, 10.0**-decimals)
     return Resolution(0.5 * 10.0 ** (1 - digits) if digits > 2 else FLOAT64_REPR, 0.0)
+
+
+def _all_cut(digits: int, parts: list[tuple[int, int]]) -> bool:
+    """Whether a few values show the rounding too: several of them have as many digits as the longest, and not few."""
+    return digits >= _MANY_DIGITS and sum(count == digits for count, _ in parts) >= _FEW_CUT
 
 
 def _digits(value: float) -> tuple[int, int]:
