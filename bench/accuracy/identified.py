@@ -57,7 +57,7 @@ def _write(folder: Path, truth: Labelled, rng: np.random.Generator) -> tuple[str
     steps = np.arange(len(truth.lrs))
     per_epoch = truth.per_tick if truth.per_tick > 1 else None
     loss = truth.loss if truth.loss is not None else 2.0 + 3.0 * (1.0 + steps / 50.0) ** -0.5
-    rows = Rows(steps, {"lr": truth.lrs}, loss, per_epoch).every(cadence)
+    rows = Rows(steps, {"lr": truth.lrs}, loss, per_epoch, accuracy=truth.accuracy).every(cadence)
     LOGGERS[logger](folder, rows)
     return logger, cadence
 

@@ -20,7 +20,10 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One executed schedule: `lrs` (T,) the LR of every update; `numbers` what should be recovered, in updates."""
+    """One executed schedule: `lrs` (T,) the LR of every update; `numbers` what should be recovered, in updates.
+
+    `accuracy` (T,) is what the scheduler looked at, NaN but at the last update of each epoch.
+    """
 
     family: str
     library: str
@@ -29,6 +32,7 @@ class Labelled:
     per_tick: int = 1
     warmup: str = ""
     loss: Floats | None = None
+    accuracy: Floats | None = None
     complete: bool = True
     marks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -245,13 +249,15 @@ def plateau(rng: Rng) -> Labelled:
     draw = Draw(rng, draw_lr(rng), 60, per_tick, 60)
     factor, patience = float(rng.choice([0.1, 0.2, 0.5])), int(rng.integers(2, 6))
     at = np.arange(60)
-    metric = 2.0 * np.exp(-at / 9.0) + 0.3 + rng.normal(0.0, 0.02, 60)
+    metric = 0.9 - 0.6 * np.exp(-at / 9.0) + rng.normal(0.0, 0.006, 60)
 
     def make(optimizer: torch.optim.Optimizer) -> Any:
-        return torch_schedulers.ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
+        return torch_schedulers.ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience)
 
-    loss = np.repeat(metric, per_tick)
-    found = draw.labelled("ReduceLROnPlateau", make, {"peak_lr": draw.lr, "factor": factor}, metric=metric, loss=loss)
+    accuracy = np.full(60 * per_tick, np.nan)
+    accuracy[per_tick - 1 :: per_tick] = metric
+    numbers = {"peak_lr": draw.lr, "factor": factor}
+    found = draw.labelled("ReduceLROnPlateau", make, numbers, metric=metric, accuracy=accuracy)
     return found if len(np.unique(found.lrs)) > 3 else plateau(rng)
 
 

@@ -22,7 +22,7 @@ SHIFT_COST = 0.75
 """Description length of each tick that the clock is off."""
 
 
-UNSEEN_END_COST = 1.0
+UNSEEN_END_COST = 0.75
 """Description length of an end that lies within the distance of two points after the last one."""
 
 PART_TICK_COST = 4.0
@@ -96,9 +96,10 @@ def make_candidate(
 def factor_digits(factor: float, steps: float) -> float:
     """Description length of a start factor.
 
-    A ramp of k / n or (k + 1) / (n + 1) starts one tick above zero: as usual as one that starts at it.
+    A ramp of k / n or (k + 1) / (n + 1) starts one tick above zero: as usual as one that starts at it. One third is
+    torch's default.
     """
-    natural = any(abs(factor * ticks - 1.0) < 1e-6 for ticks in (steps, steps + 1.0))
+    natural = any(abs(factor * ticks - 1.0) < 1e-6 for ticks in (steps, steps + 1.0, 3.0))
     return 1.0 if natural else digits(factor)
 
 

@@ -13,7 +13,7 @@ from lrdoctor.identify.clock import Clock, clocks
 from lrdoctor.identify.cycles import onecycle_candidates, restart_candidates
 from lrdoctor.identify.declared import declared_candidates
 from lrdoctor.identify.declines import decline_candidates
-from lrdoctor.identify.metric import followed_patience
+from lrdoctor.identify.metric import followed_between, followed_patience
 from lrdoctor.identify.mixed import mixed_candidates
 from lrdoctor.identify.overlaid import overlaid_candidates, rise_candidates
 from lrdoctor.identify.plateaus import plateau_candidates
@@ -41,7 +41,7 @@ _PLATEAU_PER_UPDATE = 1.0  # a metric is looked at once an epoch
 _FEW_POINTS, _FEW_POINTS_COST = 0.4, 8.0  # a long description of hardly more points than numbers is a guess
 _NEARLY_ONE = 0.1
 _OPEN, _FEW_MILESTONES = 0.45, 2
-_SMALL_GAMMA, _UNUSUAL = 0.75, 1.0
+_SMALL_GAMMA, _FEW_PLATEAUS, _UNUSUAL = 0.75, 10, 1.0
 _FOLLOWED_COST = 2.5  # of a plateau whose every cut a logged metric foretells
 _MOST_EVIDENCE = 99.0  # decimal orders of odds: more say nothing more
 _UNKNOWN_POINTS = 512
@@ -99,15 +99,25 @@ def _with_metric(found: Judged, trajectory: Trajectory) -> Judged:
     plateau, clock = found.candidate.schedule, found.clock
     if not isinstance(plateau, ReduceLROnPlateau) or not found.exact:
         return found
-    if clock.unit == "update":
-        return replace(found, cost=found.cost + _PLATEAU_PER_UPDATE)
     alone = found.candidate.whole is plateau
-    patience = followed_patience(trajectory, clock, plateau.cuts, found.candidate.shift) if alone else None
+    patience = followed_patience(trajectory, clock, plateau, found.candidate.shift) if alone else None
     if patience is None:
-        return found
+        patience = _followed_in_steps(trajectory, clock, plateau)
+    if patience is None:
+        return replace(found, cost=found.cost + _PLATEAU_PER_UPDATE) if clock.unit == "update" else found
     known = replace(plateau, patience=patience)
     candidate = replace(found.candidate, schedule=known, whole=known, cost=_FOLLOWED_COST)
     return replace(found, candidate=candidate, cost=_FOLLOWED_COST)
+
+
+def _followed_in_steps(trajectory: Trajectory, clock: Clock, plateau: ReduceLROnPlateau) -> int | None:
+    """The patience that a curve logged at its own pace tells."""
+    points, cuts = clock.points, len(set(plateau.cuts))
+    changed = np.flatnonzero(points.changed)[-cuts:]
+    if len(changed) < cuts:
+        return None
+    steps = clock.first + points.t * clock.per_tick
+    return followed_between(trajectory, plateau, steps[changed], steps[changed + 1])
 
 
 def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None:
@@ -125,11 +135,12 @@ def _judge(candidate: Candidate, clock: Clock, points: Stretch) -> Judged | None
 def _cost_of_plateaus(schedule: Schedule, clock: Clock) -> float:
     """Plateaus that fall by one factor are epochs of an exponential decay or the steps of a StepLR: the same numbers.
 
-    Who writes a small factor writes StepLR, who writes one near 1 an ExponentialLR.
+    Who writes a small factor, or a few steps, writes StepLR; who writes one near 1 an ExponentialLR.
     """
     if not clock.assumed or not isinstance(schedule, ExponentialLR):
         return 0.0
-    return digits(clock.per_tick) + (_UNUSUAL if schedule.gamma < _SMALL_GAMMA else -_UNUSUAL)
+    steps = schedule.gamma < _SMALL_GAMMA or len(clock.points) < _FEW_PLATEAUS
+    return digits(clock.per_tick) + (_UNUSUAL if steps else -_UNUSUAL)
 
 
 def _is_nearly_a_line(schedule: Schedule) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lrdoctor.identify.candidate import digits
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.schedule import Schedule, Unit
@@ -19,6 +21,8 @@ _OFFSETS = (
     -1,
 )  # updates by which a log's epochs may be off: the LR is logged before or after the scheduler's step
 _FEWEST_TICKS = 4  # plateaus of one length: fewer may be chance
+_FEWEST_APART = 3  # changes that are one tick apart
+_MOST_LENGTHS = 4  # that a sparse log leaves open
 _SHORTEST_EPOCH = 16  # updates: shorter plateaus may as well be accumulated gradients, or a log that repeats itself
 _MOST_LOOSE = 0.02  # share of plateaus that may be off by one update: a last batch dropped now and then
 
@@ -54,11 +58,9 @@ def clocks(trajectory: Trajectory, stretch: Stretch, first: float) -> list[Clock
     per_epoch = trajectory.steps_per_epoch
     if per_epoch is not None and per_epoch > 1:
         slow = next(_epoch_clocks(stretch, per_epoch, first), None)
-    else:
-        slow = _plateau_clock(stretch, first)
-    if slow is None:
-        return [plain]
-    return [slow] if slow.certain else [plain, slow]
+        return [plain] if slow is None else [slow] if slow.certain else [plain, slow]
+    told = _plateau_clock(stretch, first)
+    return [plain, told] if told is not None else [plain, *_stair_clocks(stretch, first)]
 
 
 def _epoch_clocks(stretch: Stretch, per_epoch: float, first: float) -> Iterator[Clock]:
@@ -91,8 +93,38 @@ def _plateau_clock(stretch: Stretch, first: float) -> Clock | None:
     if length < 2 or np.mean(lengths != length) > _MOST_LOOSE:
         return None
     start = float(stretch.t[changed[0] + 1]) - length  # where the first whole plateau began, if it was whole
+    return None if start > 0 else _of_length(stretch, first, start, length)
+
+
+def _stair_clocks(stretch: Stretch, first: float) -> Iterator[Clock]:
+    """The same where the log is sparse, or plateaus last for several ticks: every change falls on a whole tick.
+
+    The first changes are taken for one tick apart, as those of a warmup or of a smooth decline are.
+    """
+    changed = np.flatnonzero(stretch.changed)
+    if not _FEWEST_TICKS <= len(changed) < len(stretch) - 1 or stretch.t[0] != 0:
+        return
+    before, at = stretch.t[changed], stretch.t[changed + 1]
+    count = np.arange(1, len(changed) + 1)
+    low, high = np.maximum.accumulate(before / count), np.minimum.accumulate(at / count)
+    apart = int(np.argmin(low < high)) if not (low < high).all() else len(changed)
+    if apart < _FEWEST_APART:
+        return
+    lengths = np.arange(math.floor(low[apart - 1]) + 1, math.floor(high[apart - 1] + 1e-9) + 1)
+    lengths = lengths[lengths > max(1.0, float(np.median(np.diff(stretch.t))))]
+    whole = (np.floor(at / lengths[:, None] + 1e-9) > np.floor(before / lengths[:, None] + 1e-9)).all(axis=1)
+    left = lengths[whole].tolist()
+    plainest = sorted(left, key=lambda ticks: (digits(ticks), abs(ticks - left[len(left) // 2])))
+    for length in plainest[:_MOST_LENGTHS]:
+        clock = _of_length(stretch, first, 0.0, float(length))
+        if clock is not None:
+            yield clock
+
+
+def _of_length(stretch: Stretch, first: float, start: float, length: float) -> Clock | None:
+    """The clock of ticks of that many updates from `start` on; None where the log begins before it."""
     ticks = np.floor((stretch.t - start) / length + 1e-9)
-    if ticks[0] < 0 or start > 0:
+    if ticks[0] < 0:
         return None
     unit: Unit | None = "epoch" if length >= _SHORTEST_EPOCH else None
     assumed = (f"an epoch is {length:g} updates, the length of the plateaus",) if unit else ()

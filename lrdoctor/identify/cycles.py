@@ -28,6 +28,7 @@ _MULTIPLIERS = (1, 2, 3)
 _CYCLE_POINTS = 4  # a cosine's three numbers need more points than these to be confirmed
 _COSINE = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")[:1]
 _STRAY = 0.05  # of the points of one hill
+_PLAIN_SHARES, _WHOLE = (0.3, 0.1, 0.2, 0.25, 0.4, 0.5, 0.05, 0.15), 1e-5
 _LEAST_FALL = 0.1  # of the peak: a rise that is followed by no fall is a warmup
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
@@ -72,8 +73,20 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
     ranked = best_first(one for one in solved if _falls(one.numbers))
     exact = [one for one in ranked if one.misfit <= NEARLY]
     for one in exact[:_SIMPLIFIED] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
-        for first in ((), ("total_steps",), ("pct_start",)):
+        for first in ((), ("total_steps",)):
             yield candidate_of(one.problem, simplify(one.problem, one.numbers, first))
+        for numbers in _at_plain_shares(one):
+            yield candidate_of(one.problem, simplify(one.problem, numbers, ("pct_start", "total_steps")))
+
+
+def _at_plain_shares(one: Solved) -> Iterator[Numbers]:
+    """The same peak at a plain share of another whole length: a straight fall does not tell how long it was planned."""
+    rise = one.numbers["pct_start"] * one.numbers["total_steps"]
+    for share in _PLAIN_SHARES:
+        total = rise / share
+        if total > one.problem.stretch.last and abs(total - round(total)) < _WHOLE * total:
+            fixed = Problem(one.problem.model, one.problem.stretch, one.problem.shift, {"pct_start": share})
+            yield fit(fixed, {**one.numbers, "pct_start": share, "total_steps": float(round(total))})
 
 
 def _falls(numbers: Numbers) -> bool:

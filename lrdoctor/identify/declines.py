@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from lrdoctor.identify.candidate import UNSEEN_END_COST, Candidate
-from lrdoctor.identify.gaps import decay_begun, inverse_roots, level_met, ticks_within
+from lrdoctor.identify.gaps import begun_elsewhere, decay_begun, level_met, ticks_within
 from lrdoctor.identify.heads import behind_heads
 from lrdoctor.identify.shapes import COSINE, EXPONENTIAL, GEOMETRIC, INVERSE_ROOT, K_COSINE, LINE, POWER, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
@@ -71,7 +71,7 @@ def _from_point(thin: Stretch, begin: int, shapes: Iterable[Shape]) -> Iterator[
     for shape in shapes:
         for tail in tails(thin, begin, (*within, 0.0, 1.0, -1.0), (shape,)):
             yield from behind_heads(thin, tail, begin)
-            for begun in inverse_roots(thin, tail, begin) if begin else ():
+            for begun in begun_elsewhere(thin, tail, begin) if begin else ():
                 yield from behind_heads(thin, begun, begin)
 
 

@@ -13,7 +13,7 @@ from lrdoctor.identify.shapes import COSINE, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
 from lrdoctor.identify.tails import USUAL_FLOORS, Tail
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.schedules import InverseSqrt
+from lrdoctor.schedules import ExponentialLR, InverseSqrt
 
 _MOST_WITHIN = 12  # ticks of a gap that are all tried
 _WHOLE = 1e-2  # ticks: a line through rounded points meets a level this close to a whole tick
@@ -47,32 +47,40 @@ def level_met(thin: Stretch, begin: int, level: float) -> list[float]:
     return [float(round(met)) if abs(met - round(met)) < _WHOLE else met]
 
 
-def inverse_roots(thin: Stretch, tail: Tail, begin: int) -> Iterator[Tail]:
+def begun_elsewhere(thin: Stretch, tail: Tail, begin: int) -> Iterator[Tail]:
     """The same curve begun at another tick of the gap before point `begin`.
 
-    Each part of an inverse square root is one again, so the points on it do not tell where it began: the rise before
-    the gap does, or a peak of few digits.
+    Each part of an inverse square root, or of an exponential decay, is one again, so the points on it do not tell where
+    it began: the rise before the gap does, or a peak of few digits.
     """
-    main = tail.main
-    if not isinstance(main, InverseSqrt):
+    if not isinstance(tail.main, InverseSqrt | ExponentialLR):
         return
-    zero = tail.origin - main.timescale
-    low, high = float(thin.t[begin - 1]), float(thin.t[begin])
-    ticks = np.arange(math.floor(low) + 1.0, high + 1e-9)
-    ticks = ticks[ticks > zero]
+    ticks = np.arange(math.floor(float(thin.t[begin - 1])) + 1.0, float(thin.t[begin]) + 1e-9)
+    ahead = ticks - tail.origin
+    if isinstance(tail.main, InverseSqrt):
+        ticks, ahead = (column[ahead > -tail.main.timescale] for column in (ticks, ahead))
+        peaks = tail.main.lr / np.sqrt(1.0 + ahead / tail.main.timescale)
+    else:
+        peaks = tail.main.lr * tail.main.gamma**ahead
+    for at in _likeliest(thin, begin, ticks, peaks):
+        peak = _short(float(peaks[at]))
+        if isinstance(tail.main, InverseSqrt):
+            timescale = tail.main.timescale + float(ahead[at])
+            yield Tail(InverseSqrt(peak, timescale), float(ticks[at]), (peak, timescale), tail.cost)
+        else:
+            gamma = tail.main.gamma
+            yield Tail(ExponentialLR(peak, gamma), float(ticks[at]), (peak, gamma), tail.cost)
+
+
+def _likeliest(thin: Stretch, begin: int, ticks: FloatArray, peaks: FloatArray) -> list[int]:
+    """The indices of the ticks at which the curve meets the ramp, or where there is none those of plain peaks."""
     if not len(ticks):
-        return
-    peaks = main.lr * np.sqrt(main.timescale / (ticks - zero))
+        return []
     line = _rise(thin, begin)
     if line is not None:
-        off = np.abs(line[0] + line[1] * ticks - peaks)
-        chosen = np.argsort(off)[:1].tolist()
-    else:
-        told = [digits(peak) for peak in peaks.tolist()]
-        chosen = [at for at in np.argsort(told, kind="stable").tolist() if told[at] <= _PLAIN_DIGITS][:_PLAIN]
-    for at in chosen:
-        tick, peak = float(ticks[at]), _short(float(peaks[at]))
-        yield Tail(InverseSqrt(peak, tick - zero), tick, (peak, tick - zero), tail.cost)
+        return [int(np.argmin(np.abs(line[0] + line[1] * ticks - peaks)))]
+    told = [digits(_short(peak)) for peak in peaks.tolist()]
+    return [at for at in np.argsort(told, kind="stable").tolist() if told[at] <= _PLAIN_DIGITS][:_PLAIN]
 
 
 def decay_begun(thin: Stretch, last: int, shape: Shape, level: float) -> list[float]:

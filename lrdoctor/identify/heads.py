@@ -309,7 +309,7 @@ def _near(steps: float) -> Iterator[float]:
 
 def end_cost(stretch: Stretch, ticks: float, origin: float) -> float:
     """Description length of so many ticks since `origin` as the end of the run; inf where it cannot be that."""
-    return UNSEEN_END_COST if any(map(stretch.ends_unseen, (ticks, origin + ticks))) else math.inf
+    return UNSEEN_END_COST if stretch.ends_unseen(origin + ticks) else math.inf
 
 
 def _candidate(

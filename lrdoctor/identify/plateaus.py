@@ -22,7 +22,7 @@ MAX_DROPS = 200
 MAX_MILESTONES = 16
 _MOST_SINGLE = 0.25  # share of the plateaus that may be a single point
 _PLATEAU_COST = 2.0
-_CUT_COST = 2.0  # a cut may come at any tick
+_SEEN = 2.0  # ticks: between points further apart nobody sees when a cut came
 _EQUAL_GAPS = 2  # so many equal least distances of cuts are a patience
 _HIDDEN_DROPS = 4  # so many drops may fall between two logged points
 
@@ -171,7 +171,7 @@ def _ramps(stretch: Stretch, level: float, shift: float) -> Iterator[Ramp]:
     steps = (1.0 - factor) * level / float(slope)
     whole = roundest(float(t[-1]), reached)
     near = float(round(steps)) if abs(steps - round(steps)) < 1e-3 else steps
-    for tried in {near, *([] if whole is None else [whole])}:
+    for tried in {near, *([] if whole is None else [whole])} if factor >= 0 else ():
         if tried > 0:
             yield Ramp(tried, factor)
 
@@ -212,7 +212,7 @@ def _mains(flat: Stretch, levels: _Levels, lead: float) -> Iterator[tuple[Schedu
         described = sum(_mark_cost(mark, mark - lead, flat.planned) for mark in milestones)
         yield MultiStepLR(first, milestones, gamma), [first, gamma], 0.5 + described
     if size is None and len(set(milestones)) == len(milestones) and (len(milestones) > 1 or levels.floor):
-        patience, cost = _patience(drops)
+        patience, cost = _patience(drops, milestones, flat.last)
         plateau = ReduceLROnPlateau(first, milestones, gamma, levels.floor, patience)
         yield plateau, [first, gamma, levels.floor], _PLATEAU_COST + cost
 
@@ -227,15 +227,19 @@ def _is_share(share: float, tick: float) -> bool:
     return abs(rounded(share, 2) - share) * tick <= share
 
 
-def _patience(drops: list[_Drop]) -> tuple[int | None, float]:
-    """The patience where equal least distances of the cuts tell it, and the description length of when they came."""
-    seen = all(drop.at - drop.after <= 1.0 for drop in drops)
-    gaps = np.diff([drop.at for drop in drops])
-    least = float(gaps.min()) if len(gaps) else 0.0
+def _patience(drops: list[_Drop], cuts: tuple[int, ...], last: float) -> tuple[int | None, float]:
+    """The patience where equal least distances of the cuts tell it, and the description length of when they came.
+
+    A cut may come at any tick: it takes as many digits as the ticks have.
+    """
+    cut_cost = math.log10(max(last, 10.0))
+    seen = all(drop.at - drop.after <= _SEEN for drop in drops)
+    gaps = np.diff(cuts)
+    least = int(gaps.min()) if len(gaps) else 0
     equal = int(np.sum(gaps == least))
     if not seen or equal < _EQUAL_GAPS or least < 2:
-        return None, _CUT_COST * len(drops)
-    return int(least) - 1, _CUT_COST * (len(drops) - equal) + digits(least)
+        return None, cut_cost * len(drops)
+    return least - 1, cut_cost * (len(drops) - equal) + digits(least)
 
 
 def _step_size(drops: list[_Drop], last: float, lead: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,14 +43,18 @@ def _turns(stretch: Stretch) -> list[float]:
     """The ticks at which the LR turns, each where the lines through the points on its sides meet."""
     t, lr = stretch.t, stretch.lr
     slope = np.diff(lr) / np.diff(t)
-    rising = np.sign(np.where(stretch.changed, slope, 0.0))
+    moving = np.flatnonzero(stretch.changed & (slope != 0.0))
     found: list[float] = []
-    for i in (np.flatnonzero(rising[1:] * rising[:-1] < 0) + 1).tolist():  # point i is between a rise and a fall
-        before, after = slope[i - 2] if i > 1 else slope[i - 1], slope[i + 1] if i + 1 < len(slope) else slope[i]
-        if before == after:  # two points of a line that jumps between them
+    for before, after in pairwise(moving.tolist()):
+        if (slope[before] > 0) == (slope[after] > 0):
             continue
-        met = ((lr[i + 1] - after * t[i + 1]) - (lr[i - 1] - before * t[i - 1])) / (before - after)
-        found.append(float(np.clip(met, t[i - 1], t[i + 1])))
+        first, last = float(t[before]), float(t[after + 1])
+        if after == before + 1:  # the turn is within one of the two: lines of their neighbours
+            before, after = max(before - 1, 0), min(after + 1, len(slope) - 1)
+        if slope[before] == slope[after]:  # two points of a line that jumps between them
+            continue
+        rise, fall = (lr[i] - slope[i] * t[i] for i in (before, after))
+        found.append(float(np.clip((fall - rise) / (slope[before] - slope[after]), first, last)))
     return found
 
 
