@@ -28,7 +28,8 @@ _MULTIPLIERS = (1, 2, 3)
 _CYCLE_POINTS = 4  # a cosine's three numbers need more points than these to be confirmed
 _COSINE = tuple(model for model in MODELS if model.family == "CosineAnnealingLR")[:1]
 _STRAY = 0.05  # of the points of one hill
-_PLAIN_SHARES, _WHOLE = (0.3, 0.1, 0.2, 0.25, 0.4, 0.5, 0.05, 0.15), 1e-5
+_PLAIN_SHARES, _WHOLE = (0.3, 0.1, 0.2, 0.25, 0.4, 0.5, 0.05, 0.15), 1e-4
+_SURE, _UNSURE = 2e-6, 2e-2  # relative: the peak and the foot were seen, the end of the fall hardly
 _LEAST_FALL = 0.1  # of the peak: a rise that is followed by no fall is a warmup
 _JUMP = 0.3  # of the range: a restart rises by at least this at once, after a fall of at least this
 
@@ -75,18 +76,34 @@ def _peaked(thin: Stretch) -> Iterator[Candidate]:
     for one in exact[:_SIMPLIFIED] or [one for one in ranked[:1] if np.isfinite(one.misfit)]:
         for first in ((), ("total_steps",)):
             yield candidate_of(one.problem, simplify(one.problem, one.numbers, first))
+    for one in exact:
         for numbers in _at_plain_shares(one):
-            yield candidate_of(one.problem, simplify(one.problem, numbers, ("pct_start", "total_steps")))
+            yield candidate_of(one.problem, numbers)
 
 
 def _at_plain_shares(one: Solved) -> Iterator[Numbers]:
-    """The same peak at a plain share of another whole length: a straight fall does not tell how long it was planned."""
-    rise = one.numbers["pct_start"] * one.numbers["total_steps"]
+    """The same rise at a plain share of another whole length: a straight fall does not tell how long it was planned."""
+    found = one.numbers
+    rise = found["pct_start"] * found["total_steps"]
+    peak, div = (_in_short(found[name], _SURE) for name in ("max_lr", "div_factor"))
+    rate = peak * (1.0 - 1.0 / (div * found["final_div_factor"])) / (found["total_steps"] - rise)
     for share in _PLAIN_SHARES:
-        total = rise / share
-        if total > one.problem.stretch.last and abs(total - round(total)) < _WHOLE * total:
-            fixed = Problem(one.problem.model, one.problem.stretch, one.problem.shift, {"pct_start": share})
-            yield fit(fixed, {**one.numbers, "pct_start": share, "total_steps": float(round(total))})
+        total = float(round(rise / share))
+        if total <= one.problem.stretch.last or abs(rise / share - total) > _WHOLE * total:
+            continue
+        low = peak - rate * (total - share * total)
+        told = peak / (div * low) if low > 0 else DEFAULT_FINAL_DIV
+        for final in (_in_short(told, _UNSURE), DEFAULT_FINAL_DIV, told):
+            numbers = {**found, "max_lr": peak, "total_steps": total, "pct_start": share}
+            numbers |= {"div_factor": div, "final_div_factor": final}
+            if one.problem.misfit(numbers) <= 1.0:
+                yield numbers
+                break
+
+
+def _in_short(value: float, doubt: float) -> float:
+    """In the fewest digits within the relative `doubt`."""
+    return shortest(value, doubt * value)
 
 
 def _falls(numbers: Numbers) -> bool:

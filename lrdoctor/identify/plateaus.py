@@ -66,7 +66,8 @@ def plateau_candidates(stretch: Stretch) -> Iterator[Candidate]:
     if levels is None or (top and len(flat) < 2):
         return
     for shift in SHIFTS:
-        for ramp in _ramps(stretch, levels.first, shift):
+        ramps = list(_ramps(stretch, levels.first, shift))
+        for ramp in (*ramps, *_ramps_before_even_steps(stretch, levels, shift, ramps)):
             yield from _read(flat, levels, shift, ramp)
     if top:
         yield from _behind_other_heads(stretch, levels)
@@ -186,6 +187,17 @@ def _one_point_ramp(t: float, factor: float, reached: float) -> Iterator[Ramp]:
     elif factor > 0:
         yield Ramp(t / factor, 0.0)
         yield Ramp(steps, factor, "constant")
+
+
+def _ramps_before_even_steps(stretch: Stretch, levels: _Levels, shift: float, ramps: list[Ramp]) -> Iterator[Ramp]:
+    """A ramp that ended unseen between two points, at the tick from which on the drops are evenly spaced."""
+    if stretch.top != 1 or len(levels.drops) < 2 or not ramps:
+        return
+    before, reached = float(stretch.t[0]) + shift, float(stretch.t[1]) + shift
+    for steps in range(max(math.floor(before) + 1, 1), math.floor(reached) + 1):
+        if _step_size(levels.drops, stretch.last, shift - steps) is not None:
+            yield replace(ramps[0], steps=float(steps))
+            return
 
 
 def _read(flat: Stretch, levels: _Levels, shift: float, ramp: Ramp) -> Iterator[Candidate]:
