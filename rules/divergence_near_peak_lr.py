@@ -71,6 +71,8 @@ MIN_POINTS = 20
 """A shorter loss curve shows no breakdown (chosen by us)."""
 SUDDEN = 0.05
 """It must come about within this share of the log; what rises slowly has another cause (chosen by us)."""
+NEARLY_ALL = 0.9
+"""Quantile of the losses before that the median of those after must exceed (chosen by us)."""
 SMOOTHED = 5  # points of the running median in which single outliers vanish
 
 WARM = Warmup(CosineAnnealingLR(0.01, T_max=800), 200, 0.01)
@@ -94,6 +96,9 @@ CASES = (
     Case("at a tenth of the peak", _breaks(WARM, 20)),
     Case("at 49 % of the peak", _breaks(WARM, 96)),
     Case("at 51 %", _breaks(WARM, 102), fires=True, cured=CALM),
+    Case("a loss as noisy as it is high, whose last values are above its lowest",
+         _breaks(Warmup(CosineAnnealingLR(0.01, T_max=800), 190, 0.01), 0, steps=200,
+                 loss=synth.Loss(floor=1.5, fall=1.0, noise=0.6))),
     Case("a constant learning rate, in the middle of the training", _breaks(Constant(0.01), 500)),
     Case("a range test", _breaks(ExponentialLR(1e-5, 1.01), 700)),
     Case("one value that is no number",
@@ -162,7 +167,9 @@ def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int 
     start = int(calm[-1]) + 1 if len(calm) else 0
     if len(values) - start < max(lasting * len(values), SMOOTHED) or start < SMOOTHED:
         return None
-    return start if not finite[start] or _sudden(smooth, low, start, rise) else None
+    if not finite[start] or (_sudden(smooth, low, start, rise) and _above_noise(values, start)):
+        return start
+    return None
 
 
 def _running_median(values: Array) -> Array:
@@ -178,6 +185,14 @@ def _sudden(smooth: Array, low: Array, start: int, rise: float) -> bool:
     width = max(SMOOTHED, int(SUDDEN * len(smooth)))
     before = smooth[max(start - width, 0) : start]
     return bool(np.nanmin(before) <= low[start] + 0.2 * rise * abs(low[start]))
+
+
+def _above_noise(values: Array, start: int) -> bool:
+    """Whether half of what follows is higher than nearly all of what came just before."""
+    width = max(5 * SMOOTHED, len(values) // 5)
+    before, after = values[max(start - width, 0) : start], values[start:]
+    usual = float(np.quantile(before[np.isfinite(before)], NEARLY_ALL)) if np.isfinite(before).any() else np.inf
+    return float(np.median(np.where(np.isfinite(after), after, np.inf))) > usual
 
 
 def _breakdown(loss: LossCurve, at: int, trajectory: Trajectory, fit: Fit) -> Breakdown | None:

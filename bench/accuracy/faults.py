@@ -120,7 +120,8 @@ def scheduler_first(s: Setting, faulty: bool) -> None:
 
 def never_stepped(s: Setting, faulty: bool) -> None:
     run = s.training()
-    run.schedule(s.pick(cosine(s.total), lambda o: ls.OneCycleLR(o, 0.01, s.total), lambda o: ls.StepLR(o, 100)))
+    steps: Make = lambda o: ls.StepLR(o, s.total // 3)  # noqa: E731
+    run.schedule(s.pick(cosine(s.total), lambda o: ls.OneCycleLR(o, 0.01, s.total), steps))
     run.train(per="never" if faulty else "update")
     run.save()
     s.write(run)
