@@ -19,13 +19,22 @@ from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingLR,
+    CyclicLR,
+    InverseSqrt,
+    LinearLR,
+    RangeTest,
+    Sequence,
+    Stepped,
+)
 
 NAME = "deepspeed"
 DEFAULT_PEAK = 0.001  # lr_schedules.py, warmup_max_lr of WarmupDecayLR
 DEFAULT_WARMUP = 1000.0
+DEFAULT_HALF = 2000.0  # cycle_first_step_size, lr_range_test_step_size
 FIRST_TICK = -1.0  # the first two updates run at the least LR: the one set at the start, then that of iteration 0
-_OWN = ("WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest")
 _SIGNS = ("train_micro_batch_size_per_gpu", "train_batch_size", "zero_optimization")
 _MISPLACED = {"max_grad_norm": "gradient_clipping", "clip_grad_norm": "gradient_clipping", "lr": "optimizer.params.lr"}
 
@@ -107,6 +116,10 @@ def scheduler_of(keys: Keys, lr: Setting[float] | None) -> Scheduler | None:
             return _warmup_lr(name, params, lr)
         case "WarmupCosineLR":
             return _warmup_cosine(name, params, lr)
+        case "OneCycle":
+            return _one_cycle(name, params, lr)
+        case "LRRangeTest":
+            return _range_test(name, params)
     if torch_knows(name.value) and lr is not None:
         arguments = params.root.plain_value()
         peak = lr.value
@@ -114,8 +127,7 @@ def scheduler_of(keys: Keys, lr: Setting[float] | None) -> Scheduler | None:
         return Scheduler(
             name, name.value, lr, lambda total: torch_schedule(name.value, peak, arguments), "", None, horizon
         )
-    told = f"{name.value} is not computed here" if name.value in _OWN else f"DeepSpeed has no scheduler {name.value}"
-    return Scheduler(name, "Unknown", lr, None, told, None, None)
+    return Scheduler(name, "Unknown", lr, None, f"DeepSpeed has no scheduler {name.value}", None, None)
 
 
 def _is_open(params: Keys, key: str) -> bool:
@@ -150,7 +162,7 @@ def _warmup_lr(name: Setting[str], params: Keys, lr: Setting[float] | None) -> S
 
 
 def _warmup_cosine(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
-    """Ratios of the optimizer's LR; the cosine runs one tick ahead of the ramp's clock."""
+    """Ratios of the optimizer's LR; the first update runs at 0, and the cosine one tick ahead of the ramp's clock."""
     steps, horizon = params.number("warmup_num_steps"), params.number("total_num_steps")
     if lr is None or horizon is None:
         return Scheduler(name, "CosineAnnealingLR", lr, None, "`auto` leaves it open", None, horizon)
@@ -159,18 +171,47 @@ def _warmup_cosine(name: Setting[str], params: Keys, lr: Setting[float] | None) 
     shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
     length = ticks(max(1.0, horizon.value - ramp))
     main = CosineAnnealingLR(lr.value, length, lr.value * floor.value)
+    rise = warmed(Constant(lr.value), ramp, low.value, shape)
+    whole = Sequence((Constant(0.0), rise, ahead(main, 1.0)), (1.0, 1.0 + ramp))
+    return Scheduler(name, main.family, lr, lambda total: whole, "", WarmupPlan(Count.exactly(ramp), steps), horizon)
+
+
+def _one_cycle(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
+    """Up and down along straight lines, then flat, or down with the inverse of time."""
+    low, top = params.number("cycle_min_lr"), params.number("cycle_max_lr")
+    if low is None or top is None:
+        return Scheduler(name, "CyclicLR", top, None, "OneCycle needs cycle_min_lr and cycle_max_lr", None, None)
+    up = params.number_or("cycle_first_step_size", DEFAULT_HALF)
+    down = params.number("cycle_second_step_size") or up
+    rate, size = params.number_or("decay_lr_rate", 0.0).value, params.number_or("decay_step_size", 0.0).value
+    tail = InverseSqrt(low.value, size / rate, power=1.0) if rate > 0 and size > 0 else Constant(low.value)
+    cycle = CyclicLR(low.value, top.value, ticks(up.value), ticks(down.value))
+    whole = Sequence((cycle, tail), (cycle.cycle_length,))
+    horizon = params.derived(cycle.cycle_length, up, "cycle_first_step_size + cycle_second_step_size")
+    ignored = _other_peak(lr, top)
+    return Scheduler(name, "CyclicLR", top, lambda total: whole, "", None, horizon, ignored)
+
+
+def _range_test(name: Setting[str], params: Keys) -> Scheduler:
+    """min_lr * (1 + step_rate * t / step_size), in stairs where asked."""
+    low = params.number_or("lr_range_test_min_lr", 1e-3)
+    size = params.number_or("lr_range_test_step_size", DEFAULT_HALF).value
+    rate = params.number_or("lr_range_test_step_rate", 1.0).value
+    stairs = params.flag("lr_range_test_staircase")
 
     def make(total: float) -> Schedule:
-        return ahead(warmed(ahead(main, 1.0), ramp, low.value, shape), FIRST_TICK)
+        length = total / size if stairs else total
+        rising = RangeTest(low.value, low.value * (1.0 + rate * total / size), ticks(length), "linear")
+        return Stepped(rising, updates_per_tick=size) if stairs else rising
 
-    return Scheduler(name, main.family, lr, make, "", WarmupPlan(Count.exactly(ramp), steps), horizon)
+    return Scheduler(name, "RangeTest", low, make, "", None, None)
 
 
 def _other_peak(lr: Setting[float] | None, peak: Setting[float]) -> tuple[Ignored, ...]:
     """The optimizer's LR is not used where the scheduler brings its own."""
     if lr is None or lr.value == peak.value:
         return ()
-    why = "the scheduler sets the learning rate by its own warmup_max_lr"
+    why = f"the scheduler sets the learning rate by its own {peak.key.rsplit('.', 1)[-1]}"
     return (Ignored(lr, why, f"write {lr.value:g} in both places, or the one that is meant", "override", peak),)
 
 

@@ -1,8 +1,9 @@
-"""Plans equal what timm's and mmengine's own schedulers execute."""
+"""Plans equal what torch's, timm's and mmengine's own schedulers execute."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from types import ModuleType
 
@@ -10,6 +11,46 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+
+TORCH = [
+    ("StepLR", {"step_size": 7}),
+    ("StepLR", {"step_size": 7, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [5, 20]}),
+    ("MultiStepLR", {"milestones": [30, 10, 10], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.5, "total_iters": 8}),
+    ("LinearLR", {}),
+    ("LinearLR", {"start_factor": 0.8, "end_factor": 0.1, "total_iters": 30}),
+    ("PolynomialLR", {}),
+    ("PolynomialLR", {"total_iters": 30, "power": 2.0}),
+    ("CosineAnnealingLR", {"T_max": 20, "eta_min": 1e-5}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 6, "T_mult": 2, "eta_min": 1e-5}),
+    ("OneCycleLR", {"max_lr": 0.1, "total_steps": 40}),
+    ("OneCycleLR", {"max_lr": 0.1, "epochs": 4, "steps_per_epoch": 10, "anneal_strategy": "linear", "div_factor": 10}),
+    ("OneCycleLR", {"max_lr": 0.1, "total_steps": 50, "three_phase": True, "final_div_factor": 100, "pct_start": 0.4}),
+    ("CyclicLR", {"base_lr": 1e-4, "max_lr": 1e-2, "step_size_up": 5, "step_size_down": 10}),
+    ("CyclicLR", {"base_lr": 1e-4, "max_lr": 1e-2, "step_size_up": 4, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 1e-4, "max_lr": 1e-2, "step_size_up": 4, "mode": "exp_range", "gamma": 0.9}),
+]
+TORCH_LR, TORCH_STEPS = 0.05, 40
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "arguments"), TORCH)
+def test_a_config_that_names_a_torch_scheduler_is_what_torch_executes(plan_of, name, arguments):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=TORCH_LR, momentum=0.9)
+    scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, **arguments)
+    executed = []
+    for _ in range(TORCH_STEPS):
+        executed.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    sgd = {"type": "SGD", "params": {"lr": TORCH_LR}}
+    text = json.dumps({"train_batch_size": 8, "optimizer": sgd, "scheduler": {"type": name, "params": arguments}})
+    planned = plan_of(text, "ds.json").built(float(TORCH_STEPS)).lr_at(np.arange(TORCH_STEPS))
+    assert np.abs(planned - executed).max() <= 1e-12
+
 
 TIMM = [
     {"sched": "cosine", "epochs": 30, "warmup_epochs": 5, "min_lr": 1e-4, "cooldown_epochs": 3},
