@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import json
 import re
+from dataclasses import replace
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the scanner behind json.loads
 from typing import Any
 
@@ -67,13 +68,17 @@ class _Walk:
     def _mapping(self, start: int) -> tuple[Node, int]:
         values: dict[str, Node] = {}
         places: dict[str, Place] = {}
+        repeats: list[tuple[str, Node]] = []
         at = self._skip(start + 1)
         while self._text[at] != "}":
             name, end = scanstring(self._text, at + 1, True)
+            if name in values:
+                repeats.append((name, replace(values[name], place=places[name].to(values[name].place))))
             places[name] = self._lines.place(at, end)
             values[name], at = self.value(self._skip(end) + 1)
             at = self._skip_comma(at)
-        return Node(values, self._lines.place(start, at + 1), key_places=places), at + 1
+        place = self._lines.place(start, at + 1)
+        return Node(values, place, key_places=places, repeats=tuple(repeats)), at + 1
 
     def _list(self, start: int) -> tuple[Node, int]:
         values: list[Any] = []

@@ -10,6 +10,7 @@ from lrdoctor.configs.json_tree import read_json
 from lrdoctor.configs.plain import SchemaMap, mapped_plan
 from lrdoctor.configs.python_tree import read_python
 from lrdoctor.configs.registry import PYTHON_SIGNS, SIGNS, recognise
+from lrdoctor.configs.repeats import repeated
 from lrdoctor.configs.shell_tree import read_shell
 from lrdoctor.configs.toml_tree import read_toml
 from lrdoctor.configs.tree import Document, SyntaxProblem
@@ -47,14 +48,16 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
     if kind is None:
         raise NotAConfig(f"no config is known to end in {path.suffix or 'nothing'}")
     if len(data) > MAX_BYTES:
-        raise NotAConfig(f"it has {len(data):,} bytes, more than any config")
+        raise NotAConfig(f"it has more than {MAX_BYTES:,} bytes, as no config has")
     if schema is None and not (PYTHON_SIGNS if kind == "python" else SIGNS).search(data):
         raise NotAConfig("nothing in it speaks of a learning rate")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"the file is no UTF-8 text ({error.reason} at byte {error.start})"
-        return [Broken(str(path), problem, Place(str(path)))]
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        problem = f"the file is no UTF-8 text: {error.reason}"
+        return [Broken(str(path), problem, Place(str(path), line, column, line, column + 1))]
     try:
         documents = parse(path, text, kind)
     except SyntaxProblem as error:
@@ -67,7 +70,8 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
             plan = mapped_plan(document, context, schema)
         else:
             plan = framework.plan(document, context) if framework is not None else None
-        plans += [plan] if plan is not None else []
+        if plan is not None:
+            plans.append(replace(plan, ignored=(*plan.ignored, *repeated(document.root, document.kind))))
     if not plans:
         raise NotAConfig("it is no training config of a framework that is known here")
     return plans
