@@ -185,6 +185,14 @@ def test_lightning_ends_with_whichever_limit_comes_first(plan_of, trainer, total
     assert plan_of(LIGHTNING.format(trainer), steps_per_epoch=100).total.value == total
 
 
+@pytest.mark.parametrize(("marks", "found"), [("[30, 120]", 1), ("[30, 60]", 0)])
+def test_a_milestone_behind_the_end_of_the_run_is_ignored(plan_of, marks, found):
+    lightning = LIGHTNING.format("max_epochs: 90").replace("StepLR", "MultiStepLR")
+    assert len(plan_of(lightning.replace("step_size: 30", f"milestones: {marks}")).ignored) == found
+    mmcv = f"optimizer = dict(lr=0.1)\nlr_config = dict(policy='step', step={marks})\nrunner = dict(max_epochs=90)"
+    assert len(plan_of(mmcv, "config.py").ignored) == found
+
+
 HYDRA = {
     "../train.yaml": "defaults:\n  - _self_\n  - model: net\n  - trainer: default\n  - experiment: null\n",
     "../model/net.yaml": """
