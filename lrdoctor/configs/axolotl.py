@@ -12,6 +12,7 @@ from lrdoctor.configs.hf_schedules import FAMILIES, METRIC_DRIVEN, WITHOUT_WARMU
 from lrdoctor.configs.keys import Keys
 from lrdoctor.configs.shapes import ahead, cycles, ticks, warmed
 from lrdoctor.configs.torch_schedules import torch_schedule
+from lrdoctor.configs.transformers import refused
 from lrdoctor.configs.tree import Document
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
@@ -64,7 +65,7 @@ def plan(document: Document, context: Context) -> Plan:
         warmup=None if name in WITHOUT_WARMUP else warmup,
         facts=_facts(keys),
         ignored=tuple(ignored),
-        misread=(*misread, *_strings(document, keys)),
+        misread=(*misread, *_strings(document, keys), *_refused(keys, scheduler, name, lr)),
         assumptions=tuple(context.remarks(dataset=not total.known)),
     )
     return companion_plan(made, document, context, keys.text("deepspeed"), own=("lr_scheduler",))
@@ -122,12 +123,24 @@ def _maker(
     return make, ""
 
 
+def _refused(
+    keys: Keys, scheduler: Setting[str], name: str, lr: Setting[float] | None
+) -> tuple[Misread, ...]:
+    options = _scheduler_options(keys)
+    return () if name in _OWN or lr is None else refused(scheduler, name, lr.value, options)
+
+
+def _scheduler_options(keys: Keys) -> dict[str, Any]:
+    given = keys.given("lr_scheduler_kwargs")
+    return given.value if given is not None and isinstance(given.value, dict) else {}
+
+
 def _inner(keys: Keys, name: str, lr: float, total: float, steps: float) -> Schedule:
     """create_scheduler's cases, in its order: a quadratic warmup leaves the floor out, a constant end needs one."""
     floor = keys.number_or("cosine_min_lr_ratio", 0.0).value
     hold = keys.number_or("cosine_constant_lr_ratio", 0.0).value
     left = ticks(max(1.0, total - steps))
-    options = keys.below("lr_scheduler_kwargs").root.plain_value() if keys.has("lr_scheduler_kwargs") else {}
+    options = _scheduler_options(keys)
     if name == "one_cycle":
         return torch_schedule("OneCycleLR", lr, {"total_steps": total, "pct_start": steps / total, **options})
     if name == "rex":  # counts from one

@@ -71,10 +71,24 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
         else:
             plan = framework.plan(document, context) if framework is not None else None
         if plan is not None:
-            plans.append(replace(plan, ignored=(*plan.ignored, *repeated(document.root, document.kind))))
+            plans.append(_completed(plan, document))
     if not plans:
         raise NotAConfig("it is no training config of a framework that is known here")
     return plans
+
+
+def _completed(plan: Plan, document: Document) -> Plan:
+    """The plan with keys that stand twice, and with a reason where its numbers make no schedule."""
+    ignored = (*plan.ignored, *repeated(document.root, document.kind))
+    if plan.make is None or not plan.total.known:
+        return replace(plan, ignored=ignored)
+    try:
+        plan.make(plan.total.low)
+    except LookupError as error:
+        return replace(plan, ignored=ignored, make=None, unmade=f"it needs {error.args[0]}")
+    except (ValueError, TypeError, ArithmeticError) as error:
+        return replace(plan, ignored=ignored, make=None, unmade=str(error))
+    return replace(plan, ignored=ignored)
 
 
 def parse(path: Path, text: str, kind: str) -> list[Document]:

@@ -97,3 +97,5 @@ _MAKERS: dict[str, Callable[[float, Arguments], Schedule]] = {
     "OneCycleLR": _one_cycle,
     "CyclicLR": _cyclic,
 }
+NAMES = tuple(_MAKERS)
+"""The classes that can be computed."""

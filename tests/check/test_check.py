@@ -292,6 +292,23 @@ def test_a_schedule_of_ones_own_is_written_in_torchs_words(project, run):
     assert codes(run("lrdoctor.yaml", "--format", "json")) == [("LR303", None)]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "key", "cure"),
+    [
+        ("total_steps", "totl_steps", "totl_steps", "Write `total_steps`."),
+        ("{steps: 500", "{step: 500", "warmup.step", "Write `steps`."),
+        ("CosineAnnealingLR", "CosineAnealingLR", "scheduler.name", "Write `CosineAnnealingLR`."),
+        (", T_max: 19500", "", "scheduler.name", "Give `T_max` beside the name."),
+    ],
+)
+def test_a_name_in_it_that_is_none_is_an_error_with_the_one_that_is_meant(project, run, before, after, key, cure):
+    write(project, lrdoctor_yaml=PLAIN.replace(before, after))
+    result = run("lrdoctor.yaml", "--format", "json")
+    (finding,) = json.loads(result.stdout)["configs"][0]["findings"]
+    assert (finding["code"], finding["key"], finding["fix"]["summary"]) == ("LR900", key, cure)
+    assert result.exit_code == 1
+
+
 SCHEMA = """\
 [[tool.lrdoctor.schema]]
 match = "experiments/*.json"
