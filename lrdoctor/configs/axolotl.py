@@ -105,8 +105,8 @@ def _warmup(keys: Keys, total: Count, misread: list[Misread]) -> WarmupPlan | No
         return WarmupPlan(Count.exactly(length), steps) if length > 0 else None
     if ratio is not None:
         return WarmupPlan(total.part(ratio.value, up=False), ratio, ratio.value) if ratio.value > 0 else None
-    most = min(DEFAULT_MOST, math.inf if math.isinf(total.high) else int(DEFAULT_SHARE * total.high))
-    return WarmupPlan(Count(min(DEFAULT_MOST, int(DEFAULT_SHARE * total.low)), most))
+    least, most = (min(DEFAULT_MOST, math.floor(DEFAULT_SHARE * min(end, 1e9))) for end in (total.low, total.high))
+    return WarmupPlan(Count(least, most))
 
 
 def _maker(

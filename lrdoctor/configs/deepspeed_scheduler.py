@@ -124,12 +124,14 @@ def _one_cycle(name: Setting[str], params: Keys, lr: Setting[float] | None) -> S
     up = params.number_or("cycle_first_step_size", DEFAULT_HALF)
     down = params.number("cycle_second_step_size") or up
     rate, size = params.number_or("decay_lr_rate", 0.0).value, params.number_or("decay_step_size", 0.0).value
-    tail = InverseSqrt(low.value, size / rate, power=1.0) if rate > 0 and size > 0 else Constant(low.value)
-    cycle = CyclicLR(low.value, top.value, ticks(up.value), ticks(down.value))
-    whole = Sequence((cycle, tail), (cycle.cycle_length,))
-    horizon = params.derived(cycle.cycle_length, up, "cycle_first_step_size + cycle_second_step_size")
-    ignored = _other_peak(lr, top)
-    return Scheduler(name, "CyclicLR", top, lambda total: whole, "", None, horizon, ignored)
+    length = up.value + down.value
+
+    def make(total: float) -> Schedule:
+        tail = InverseSqrt(low.value, size / rate, power=1.0) if rate > 0 and size > 0 else Constant(low.value)
+        return Sequence((CyclicLR(low.value, top.value, ticks(up.value), ticks(down.value)), tail), (length,))
+
+    horizon = params.derived(length, up, "cycle_first_step_size + cycle_second_step_size")
+    return Scheduler(name, "CyclicLR", top, make, "", None, horizon, _other_peak(lr, top))
 
 
 def _range_test(name: Setting[str], params: Keys) -> Scheduler:

@@ -173,9 +173,8 @@ def _maker(
     keys: Keys, style: str, lr: float, horizon: Setting[float] | None, floor: float, steps: float
 ) -> Callable[[float], Schedule]:
     """After the end of the decay the LR is min_lr, whatever the style."""
-    start = keys.number_or("lr_warmup_init", 0.0).value / lr
-
     def make(total: float) -> Schedule:
+        start = keys.number_or("lr_warmup_init", 0.0).value / lr
         end = horizon.value if horizon is not None else total
         left = ticks(max(1.0, end - steps))
         main: Schedule

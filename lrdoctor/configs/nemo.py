@@ -140,7 +140,7 @@ def _noam_peak(
 ) -> tuple[Setting[float] | None, str]:
     """(peak, why there is none): Noam's `lr` is a factor of 1 / sqrt(d_model * warmup)."""
     width, steps = block.number("d_model"), warmup.steps.value if warmup is not None else None
-    if factor is None or width is None or steps is None:
+    if factor is None or width is None or steps is None or width.value <= 0 or steps <= 0:
         return None, "NoamAnnealing takes its peak from d_model and the warmup, which are not both known"
     note = "lr / sqrt(d_model * warmup_steps)"
     return block.derived(factor.value / math.sqrt(width.value * steps), factor, note), ""
