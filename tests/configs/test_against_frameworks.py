@@ -59,7 +59,19 @@ TIMM = [
     {"sched": "step", "epochs": 40, "warmup_epochs": 3, "decay_epochs": 10, "decay_rate": 0.5},
     {"sched": "multistep", "epochs": 40, "warmup_epochs": 3, "decay_milestones": [10, 20, 30], "decay_rate": 0.5},
     {"sched": "poly", "epochs": 40, "warmup_epochs": 3, "decay_rate": 0.9, "min_lr": 1e-4},
+    {"sched": "poly", "epochs": 20, "warmup_epochs": 3, "min_lr": 1e-4, "cycle_limit": 2, "cycle_decay": 0.5},
+    {"sched": "cosine", "epochs": 20, "warmup_epochs": 3, "cycle_limit": 3, "cycle_decay": 0.5, "cooldown_epochs": 2},
+    {"sched": "cosine", "epochs": 10, "warmup_epochs": 0, "cycle_limit": 3, "cycle_mul": 2.0, "cycle_decay": 0.5},
+    {"sched": "cosine", "epochs": 20, "warmup_epochs": 3, "min_lr": 1e-4, "on_updates": True},
+    {"sched": "multistep", "epochs": 40, "warmup_epochs": 3, "decay_milestones": [10, 20], "on_updates": True},
+    {"sched": "step", "epochs": 20, "warmup_epochs": 3, "decay_epochs": 5, "warmup_prefix": True, "on_updates": True},
 ]
+SPELLED = {
+    "k_decay": "lr_k_decay",
+    "on_updates": "sched_on_updates",
+    **{name: f"lr_{name}" for name in ("cycle_limit", "cycle_mul", "cycle_decay")},
+}
+TIMM_UPDATES = 7
 
 
 @pytest.fixture
@@ -77,18 +89,23 @@ def timm_scheduler(monkeypatch):
 @pytest.mark.parametrize("arguments", TIMM, ids=lambda given: given["sched"])
 def test_a_timm_plan_is_what_timm_executes(plan_of, timm_scheduler, arguments):
     given = {"cooldown_epochs": 0, "warmup_lr": 1e-5, **arguments}
+    by_update = given.get("on_updates", False)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    own = {"num_epochs": given["epochs"], **{key: value for key, value in given.items() if key != "epochs"}}
-    scheduler, epochs = timm_scheduler.create_scheduler_v2(optimizer, **own)
+    own = {key: value for key, value in given.items() if key not in ("epochs", "on_updates")}
+    scheduler, epochs = timm_scheduler.create_scheduler_v2(
+        optimizer, num_epochs=given["epochs"], updates_per_epoch=TIMM_UPDATES, step_on_epochs=not by_update, **own
+    )
     executed = []
-    for epoch in range(epochs):
+    for update in range(epochs * TIMM_UPDATES):
         executed.append(optimizer.param_groups[0]["lr"])
-        scheduler.step(epoch + 1)
-    spelled = {("lr_k_decay" if key == "k_decay" else key): value for key, value in given.items()}
-    text = "opt: sgd\nlr: 0.1\n" + "\n".join(f"{key}: {str(value).lower()}" for key, value in spelled.items())
-    plan = plan_of(text, "args.yaml")
+        scheduler.step_update(update + 1)
+        if (update + 1) % TIMM_UPDATES == 0:
+            scheduler.step((update + 1) // TIMM_UPDATES)
+    spelled = (f"{SPELLED.get(key, key)}: {str(value).lower()}" for key, value in given.items())
+    plan = plan_of("opt: sgd\nlr: 0.1\n" + "\n".join(spelled), "args.yaml", steps_per_epoch=TIMM_UPDATES)
     assert (plan.framework, plan.total.value) == ("timm", epochs)
-    assert np.abs(plan.schedule.lr_at(np.arange(epochs)) - executed).max() <= 1e-12
+    steps = np.arange(epochs * TIMM_UPDATES) / TIMM_UPDATES
+    assert np.abs(plan.schedule.lr_at(steps) - executed).max() <= 1e-12
 
 
 @pytest.mark.parametrize(
