@@ -138,6 +138,16 @@ MM = [
     [{"type": "MultiStepLR", "begin": 0, "end": 8, "milestones": [5, 10], "gamma": 0.1}],
     [{"type": "CosineAnnealingLR", "begin": 0, "end": 12, "T_max": 24}],
     [{"type": "ExponentialLR", "gamma": 0.9, "begin": 2, "end": 12}],
+    [{"type": "OneCycleLR", "eta_max": 0.1, "total_steps": 240, "by_epoch": False}],
+    [{"type": "OneCycleLR", "eta_max": 0.1, "total_steps": 12, "convert_to_iter_based": True}],
+    [{"type": "CosineRestartLR", "periods": [4, 8], "restart_weights": [1, 0.5], "eta_min": 1e-4}],
+    [{"type": "MultiStepLR", "milestones": [5, 8], "begin": 2, "end": 12, "convert_to_iter_based": True}],
+    [{"type": "CosineAnnealingLR", "eta_min_ratio": 0.05, "begin": 0, "end": 240, "by_epoch": False}],
+    [
+        {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": 40, "by_epoch": False},
+        {"type": "MultiStepLR", "begin": 0, "end": 240, "by_epoch": False, "milestones": [100, 200], "gamma": 0.1},
+    ],
+    [{"type": "PolyLR", "power": 2.0, "begin": 60, "end": 240, "by_epoch": False}],
 ]
 EPOCHS, UPDATES, MM_LR = 12, 20, 0.02
 
@@ -176,6 +186,21 @@ def test_an_mmengine_plan_is_what_mmengine_executes(plan_of, configs):
     plan = plan_of(text, "config.py", steps_per_epoch=UPDATES)
     steps = np.arange(EPOCHS * UPDATES) / UPDATES
     assert np.abs(plan.schedule.lr_at(steps) - executed_by_mmengine(configs)).max() <= 1e-12
+
+
+ITERATIONS = [configs for configs in MM if all(not one.get("by_epoch", True) for one in configs)]
+
+
+@pytest.mark.parametrize("configs", ITERATIONS, ids=lambda given: "+".join(one["type"] for one in given))
+@pytest.mark.parametrize("sizes", [{}, {"steps_per_epoch": 30}], ids=["", "sized"])
+def test_a_run_counted_in_iterations_is_planned_in_them(plan_of, configs, sizes):
+    text = (
+        f"optim_wrapper = dict(optimizer=dict(type='SGD', lr={MM_LR}))\n"
+        f"param_scheduler = {configs!r}\n"
+        f"train_cfg = dict(type='IterBasedTrainLoop', max_iters={EPOCHS * UPDATES})\n"
+    )
+    planned = plan_of(text, "config.py", **sizes).schedule.lr_at(np.arange(EPOCHS * UPDATES))
+    assert np.abs(planned - executed_by_mmengine(configs)).max() <= 1e-12
 
 
 BASE = {
