@@ -12,6 +12,8 @@ from typing import Any
 from lrdoctor.configs.tree import Node, SyntaxProblem
 from lrdoctor.model.place import Place
 
+SAMPLE = 100_000
+"""Characters looked at to tell a log from a config."""
 _BLANK = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|NaN|-?Infinity")
 
@@ -30,6 +32,15 @@ class Lines:
     def _at(self, offset: int) -> tuple[int, int]:
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
+
+
+def is_json_lines(text: str) -> bool:
+    """Whether each of the first two lines is an object by itself: a log, whatever its name ends in."""
+    lines = [line for line in text[:SAMPLE].split("\n") if line.strip()][:2]
+    try:
+        return len(lines) == 2 and all(isinstance(json.loads(line), dict) for line in lines)
+    except (JSONDecodeError, RecursionError):
+        return False
 
 
 def read_json(text: str, path: str) -> Node:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lrdoctor.configs.context import Context
-from lrdoctor.configs.json_tree import read_json
+from lrdoctor.configs.json_tree import is_json_lines, read_json
 from lrdoctor.configs.plain import SchemaMap, mapped_plan
 from lrdoctor.configs.python_tree import read_python
 from lrdoctor.configs.registry import PYTHON_SIGNS, SIGNS, recognise
@@ -61,6 +61,8 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
     try:
         documents = parse(path, text, kind)
     except SyntaxProblem as error:
+        if kind == "json" and is_json_lines(text):
+            raise NotAConfig("it holds an object a line, as logs do") from error
         return [Broken(str(path), error.problem, error.place)]
     context = context if context.load is not None else replace(context, load=load)
     plans: list[Plan | Broken] = []

@@ -56,6 +56,25 @@ def test_nothing_but_other_files_is_an_error_unless_a_hook_hands_them_over(proje
     assert (result.exit_code, result.output) == (0, "")
 
 
+RECORDS = {
+    "log.json": '{"mode": "train", "lr": 0.02, "step": 50}\n{"mode": "train", "lr": 0.02, "step": 100}\n',
+    "trainer_state.json": json.dumps(
+        {"num_train_epochs": 3, "max_steps": 900, "train_batch_size": 8, "logging_steps": 10,
+         "log_history": [{"learning_rate": 1e-5, "step": 10}]}
+    ),
+    "config.yaml": "wandb_version: 1\n_wandb: {value: {}}\n" + GOOD.replace(": ", ": {value: ").replace("\n", "}\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_a_training_wrote_of_itself_is_no_config(project, run, name):
+    write(project, a_yaml=GOOD)
+    (project / name).write_text(RECORDS[name], encoding="utf-8")
+    document = json.loads(run(".", "--format", "json").stdout)
+    assert [one["path"] for one in document["configs"]] == ["a.yaml"]
+    assert document["passed_over"] == 1
+
+
 def test_a_missing_path_is_a_usage_error(project, run):
     with pytest.raises(UsageError, match="No such file"):
         run("nowhere.yaml")
