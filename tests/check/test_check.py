@@ -96,6 +96,7 @@ def test_git_ignored_and_excluded_files_are_left_alone(project, run, git):
     paths = [one["path"] for one in json.loads(run(".", "--exclude", "keep", "--format", "json").stdout)["configs"]]
     assert paths == ["a.yaml"]
     assert run("out/b.yaml", "--exclude", "out", "--force-exclude").output == ""
+    assert [one["path"] for one in json.loads(run("out", "--format", "json").stdout)["configs"]] == ["out/b.yaml"]
 
 
 def test_standard_input_is_a_file_with_a_name(project, run):
