@@ -65,10 +65,11 @@ def check(paths: Sequence[str], options: CheckOptions | None = None, progress: P
     configs: list[CheckedConfig] = []
     skipped: list[Skipped] = []
     remarks: list[Remark] = []
-    passed_over = 0
+    passed_over = unchanged = 0
     for number, candidate in enumerate(candidates, 1):
         progress("checking", number, len(candidates))
         if not bases.wanted(candidate.path):
+            unchanged += 1
             continue
         try:
             found, told = _checked(candidate, options, rules, bases)
@@ -77,7 +78,7 @@ def check(paths: Sequence[str], options: CheckOptions | None = None, progress: P
         except NotAConfig as error:
             passed_over += not candidate.named
             skipped += [Skipped(str(candidate.path), str(error))] if candidate.named else []
-    return Checked(tuple(configs), tuple(skipped), __version__, tuple(remarks), passed_over)
+    return Checked(tuple(configs), tuple(skipped), __version__, tuple(remarks), passed_over, unchanged)
 
 
 def config_rules(options: CheckOptions) -> tuple[Rule, ...]:
@@ -93,7 +94,7 @@ def _checked(
     path, data = _content(candidate, options)
     context = Context(_sizes(path, options), lookup(path.resolve().parent, options.frameworks))
     schema = next((one for one in options.schemas if _fits(path, one.match)), None)
-    text = data.decode("utf-8", errors="replace")
+    text = data.decode("utf-8-sig", errors="replace")
     try:
         plans = read_plans(path, data, context, schema)
     except (NotAConfig, LrdoctorError):

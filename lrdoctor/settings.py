@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -76,15 +76,16 @@ def parse_settings(table: Mapping[str, Any], file: Path) -> Settings:
     values: dict[str, Any] = {"origin": str(file)}
     for key, value in table.items():
         if key not in known:
-            raise _unknown_key(key, known, file)
+            raise unknown_name("setting", key, known, f"{file}, [tool.lrdoctor]")
         values[known[key]] = _value(known[key], key, value, file)
     return Settings(**values)
 
 
-def _unknown_key(key: str, known: Mapping[str, str], file: Path) -> SettingsError:
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else "known keys: " + ", ".join(sorted(known))
-    return SettingsError(f"Unknown setting `{key}`.", where=f"{file}, [tool.lrdoctor]", hint=hint)
+def unknown_name(what: str, name: str, known: Iterable[str], where: str) -> SettingsError:
+    """The error for a name that is none of `known`, with the one that may be meant."""
+    close = difflib.get_close_matches(name, known := tuple(known), n=1)
+    hint = f"did you mean `{close[0]}`?" if close else f"known {what}s: " + ", ".join(sorted(known))
+    return SettingsError(f"Unknown {what} `{name}`.", where=where, hint=hint)
 
 
 def _value(name: str, key: str, value: Any, file: Path) -> Any:

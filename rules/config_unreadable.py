@@ -3,7 +3,8 @@
 ## What it does
 Reports a training config whose file cannot be parsed, with the place the parser stopped at, and settings whose value
 the framework's loader reads as something else than it looks: a number that is a string to PyYAML, as `1e-8` without a
-point is. (A learning rate that is a string is LR403.)
+point is. (A learning rate that is a string is LR403.) Also settings the framework stops at: a scheduler it does not
+have, or one without the argument it needs.
 
 ## Why is this bad?
 The training does not start, or starts with a default in place of what was written. Nothing else can be said about a
@@ -31,6 +32,8 @@ TRAINER = """
     num_train_epochs: 3
     optim_args: 'eps=1e-8'
 """
+NAMED = "    lr_scheduler_type"
+OTHERWISE = "The training fails to start, or uses something else than what was written."
 CASES = (
     Case("a comma after the last entry of a JSON object",
          synth.config(READABLE.replace("1e-4", "1e-4,"), "ds_config.json"), fires=True,
@@ -41,6 +44,11 @@ CASES = (
          cured=synth.config(TRAINER)),
     Case("a number of epochs in quotes", synth.config(TRAINER.replace(": 3", ': "3"')), fires=True,
          cured=synth.config(TRAINER)),
+    Case("a scheduler that is none", synth.config(f"{TRAINER}{NAMED}: cosin"), fires=True,
+         cured=synth.config(f"{TRAINER}{NAMED}: cosine")),
+    Case("a scheduler without the argument it needs", synth.config(f"{TRAINER}{NAMED}: cosine_with_min_lr"),
+         fires=True, cured=synth.config(f"{TRAINER}    lr_scheduler_kwargs: {{min_lr_rate: 0.1}}\n"
+                                        f"{NAMED}: cosine_with_min_lr")),
     Case("a readable config", synth.config(TRAINER)),
 )  # fmt: skip
 
@@ -50,13 +58,15 @@ def config_unreadable(config: Plan | None, broken: Broken | None) -> Iterator[Fi
     if broken is not None:
         yield _unparsed(broken)
     for item in config.misread if config is not None else ():
-        if config is not None and item.about == "value":
+        if config is not None and item.about in ("value", "refused"):
+            refused, place = item.about == "refused", item.setting.place
+            where = f"Line {place.line}: " if refused and place is not None else ""
             yield config_finding(
                 config,
                 item.setting,
-                f"{item.setting.key} is {item.setting.value!r}: {item.why}.",
-                "A number is expected there.",
-                "The training fails to start, or uses something else than what was written.",
+                f"{where}{item.setting.key} is {item.setting.value!r}: {item.why}.",
+                "What reads a config has to accept it." if refused else "A number is expected there.",
+                "Nothing can be trained with it as it is." if refused else OTHERWISE,
                 f"{item.cure[:1].upper()}{item.cure[1:]}.",
                 evidence={"value": str(item.setting.value)},
             )

@@ -226,7 +226,7 @@ def _finding(course: Course, cosine: CosineAnnealingLR, trajectory: Trajectory, 
 @rule("LR302", suppresses=("LR303", "LR306", "LR502"))
 def cosine_configured_too_short(config: Plan, *, overshoot: float = 0.05, climb: float = 0.01) -> Iterator[Finding]:
     total, horizon, peak = config.total.value, config.horizon, config.lr
-    if config.family != "CosineAnnealingLR" or total is None or horizon is None or peak is None:
+    if config.family != "CosineAnnealingLR" or total is None or horizon is None or peak is None or not peak.value:
         return
     planned = planned_lrs(config, total)
     if planned is None or total <= (1.0 + overshoot) * horizon.value:

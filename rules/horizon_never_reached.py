@@ -185,7 +185,9 @@ def _counts_updates(course: Course, horizon: float, trajectory: Trajectory) -> b
 @rule("LR303", suppresses=("LR306", "LR308"))
 def horizon_configured_too_long(config: Plan, *, overshoot: float = 0.25, final: float = 0.2) -> Iterator[Finding]:
     total, horizon, peak = config.total.value, config.horizon, config.lr
-    if total is None or horizon is None or peak is None or horizon.value <= (1.0 + overshoot) * total:
+    if total is None or horizon is None or peak is None or not peak.value:
+        return
+    if horizon.value <= (1.0 + overshoot) * total:
         return
     planned = planned_lrs(config, total)
     end = float(planned[1][-1]) if planned is not None else None

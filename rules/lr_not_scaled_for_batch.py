@@ -50,6 +50,7 @@ from lrdoctor import (
     Remedy,
     Run,
     Schedule,
+    Setting,
     Sibling,
     Trajectory,
     config_finding,
@@ -298,7 +299,7 @@ def _batch_changed(config: Plan, base: Plan, change: float) -> Finding:
     by = "in proportion to the batch" if kind == "sgd" else "with the square root of the batch"
     return config_finding(
         config,
-        config.whereabouts(config.batch.per_device, config.batch.whole, config.batch.accumulation, config.lr),
+        config.whereabouts(*_changed_parts(config, base), config.lr),
         f"The batch goes from {before} to {now} examples, {max(change, 1 / change):.3g} times "
         f"{'more' if change > 1 else 'fewer'}, and the learning rate stays at {config.lr.value:.3g}.",
         f"It usually changes {by}: to about {config.lr.value * factor:.2g}.",
@@ -306,6 +307,14 @@ def _batch_changed(config: Plan, base: Plan, change: float) -> Finding:
         f"Start a search at {config.lr.value * factor:.2g}, or keep the batch.",
         evidence={"batch_ratio": change, "lr": config.lr.value, "suggested_lr": config.lr.value * factor},
     )
+
+
+def _changed_parts(config: Plan, base: Plan) -> tuple[Setting[float] | None, ...]:
+    """What makes up the batch, what has changed first."""
+    now, before = config.batch, base.batch
+    parts = (now.per_device, before.per_device), (now.accumulation, before.accumulation), (now.whole, before.whole)
+    changed = [part for part, old in parts if part is not None and (old is None or old.value != part.value)]
+    return (*changed, now.per_device, now.whole, now.accumulation)
 
 
 def _recipe_of(config: Plan, ratio: float, same_lr: float) -> Recipe | None:

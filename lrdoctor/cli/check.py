@@ -23,9 +23,7 @@ from lrdoctor.cli.shared import (
 
 if TYPE_CHECKING:
     from lrdoctor.checking import CheckOptions
-    from lrdoctor.configs import SchemaMap, Sizes
     from lrdoctor.model.checked import Checked
-    from lrdoctor.settings import Settings
 
 
 
@@ -130,6 +128,7 @@ def command(
     from lrdoctor.baseline import apply_baseline, baseline_text
     from lrdoctor.checking import CheckOptions
     from lrdoctor.checking import check as run_check
+    from lrdoctor.cli.check_settings import frameworks, schemas, sizes_by_path
     from lrdoctor.configs import Sizes
     from lrdoctor.settings import find_settings
 
@@ -140,9 +139,9 @@ def command(
         rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
         rule_options=settings.rule_options,
         sizes=Sizes(dataset_size, world_size, steps_per_epoch),
-        sizes_by_path=_sizes_by_path(settings),
-        schemas=_schemas(settings),
-        frameworks=settings.frameworks,
+        sizes_by_path=sizes_by_path(settings),
+        schemas=schemas(settings),
+        frameworks=frameworks(settings),
         exclude=(*settings.exclude, *exclude),
         always_exclude=force_exclude,
         against=against,
@@ -159,51 +158,6 @@ def command(
     out = _Output(format_ or settings.format, output, None if no_report else report, quiet or force_exclude, verbose)
     _publish(result, options, out)
     sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing), force_exclude))
-
-
-def _sizes_by_path(settings: Settings) -> tuple[tuple[str, Sizes], ...]:
-    from lrdoctor.configs import Sizes
-    from lrdoctor.errors import SettingsError
-    from lrdoctor.model.count import Count, parse_count
-
-    def count(pattern: str, table: Any, key: str) -> Count | None:
-        try:
-            return parse_count(str(table[key])) if key in table else None
-        except ValueError as error:
-            raise SettingsError(
-                f"`{key}` must be a whole number or a range A..B, not {table[key]!r}.",
-                where=f"{settings.origin}, [tool.lrdoctor.sizes.{pattern!r}]",
-            ) from error
-
-    known = ("dataset-size", "world-size", "steps-per-epoch")
-    for pattern, table in settings.sizes.items():
-        unknown = sorted(set(table) - set(known))
-        if unknown:
-            raise SettingsError(
-                f"Unknown size `{unknown[0]}`.",
-                where=f"{settings.origin}, [tool.lrdoctor.sizes.{pattern!r}]",
-                hint="known sizes: " + ", ".join(known),
-            )
-    return tuple(
-        (pattern, Sizes(*(count(pattern, table, key) for key in known))) for pattern, table in settings.sizes.items()
-    )
-
-
-def _schemas(settings: Settings) -> tuple[SchemaMap, ...]:
-    from lrdoctor.configs.plain import PATHS, SchemaMap
-    from lrdoctor.errors import SettingsError
-
-    for table in settings.schema:
-        unknown = sorted(set(table) - {"match", *PATHS})
-        if unknown or "match" not in table or "lr" not in table:
-            what = f"Unknown name `{unknown[0]}`" if unknown else "A schema needs `match` and `lr`"
-            raise SettingsError(
-                f"{what} in a schema.", where=f"{settings.origin}, [[tool.lrdoctor.schema]]", hint=", ".join(PATHS)
-            )
-    return tuple(
-        SchemaMap(table["match"], {key: path for key, path in table.items() if key != "match"})
-        for table in settings.schema
-    )
 
 
 def _present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -252,7 +206,7 @@ def _print_text(result: Checked, out: _Output, index: Path | None) -> None:
 def _exit_status(result: Checked, fail_on: str, missing: bool, for_hook: bool) -> int:
     from lrdoctor.errors import NothingReadableError
 
-    if not result.configs and not for_hook:
+    if not result.configs and not for_hook and not result.unchanged:
         reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
         raise NothingReadableError(
             "No training config was found.",

@@ -106,6 +106,6 @@ def write_answer(answer: str, file: Path | None) -> None:
     from lrdoctor.report.files import write_text
 
     if file is None:
-        click.echo(answer, nl=not answer.endswith("\n"))
+        click.echo(answer, nl=bool(answer) and not answer.endswith("\n"))
     else:
         write_text(file, answer)

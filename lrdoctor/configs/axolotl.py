@@ -1,4 +1,4 @@
-"""axolotl. Read at 067b021c: core/builders/base.py, core/trainers/mixins/scheduler.py, utils/schedulers.py."""
+"""axolotl. Read in 0.19.0: core/builders/base.py, core/trainers/mixins/scheduler.py, utils/schedulers.py."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from lrdoctor.configs.context import Context
 from lrdoctor.configs.deepspeed import companion_plan
 from lrdoctor.configs.hf_schedules import FAMILIES, METRIC_DRIVEN, WITHOUT_WARMUP, hf_schedule
 from lrdoctor.configs.keys import Keys
-from lrdoctor.configs.shapes import ticks, warmed
+from lrdoctor.configs.shapes import ahead, cycles, ticks, warmed
+from lrdoctor.configs.torch_schedules import torch_schedule
+from lrdoctor.configs.transformers import refused
 from lrdoctor.configs.tree import Document
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Misread, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import CosineAnnealingLR, OneCycleLR
+from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR, Product, Reflected, Sequence
 
 NAME = "axolotl"
 PACKING_LOSS = 0.99  # utils/trainer.py: the share of packed samples counted on
 DEFAULT_SHARE, DEFAULT_MOST = 0.03, 100  # builders/base.py: the warmup of a config without one
+RESTART_WARMUP, RESTART_ANNEAL, RESTART_LEAST = 10.0, 1.0, 0.001  # core/trainers/mixins/scheduler.py
 _OWN = ("one_cycle", "rex")
 _WRONG_TYPE = "warmup_steps is a whole number to axolotl, which refuses a fraction"
 
@@ -62,7 +65,7 @@ def plan(document: Document, context: Context) -> Plan:
         warmup=None if name in WITHOUT_WARMUP else warmup,
         facts=_facts(keys),
         ignored=tuple(ignored),
-        misread=(*misread, *_strings(document, keys)),
+        misread=(*misread, *_strings(document, keys), *_refused(keys, scheduler, name, lr)),
         assumptions=tuple(context.remarks(dataset=not total.known)),
     )
     return companion_plan(made, document, context, keys.text("deepspeed"), own=("lr_scheduler",))
@@ -102,8 +105,8 @@ def _warmup(keys: Keys, total: Count, misread: list[Misread]) -> WarmupPlan | No
         return WarmupPlan(Count.exactly(length), steps) if length > 0 else None
     if ratio is not None:
         return WarmupPlan(total.part(ratio.value, up=False), ratio, ratio.value) if ratio.value > 0 else None
-    most = min(DEFAULT_MOST, math.inf if math.isinf(total.high) else int(DEFAULT_SHARE * total.high))
-    return WarmupPlan(Count(min(DEFAULT_MOST, int(DEFAULT_SHARE * total.low)), most))
+    least, most = (min(DEFAULT_MOST, math.floor(DEFAULT_SHARE * min(end, 1e9))) for end in (total.low, total.high))
+    return WarmupPlan(Count(least, most))
 
 
 def _maker(
@@ -111,29 +114,66 @@ def _maker(
 ) -> tuple[Callable[[float], Schedule] | None, str]:
     if lr is None:
         return None, "no learning_rate is set, which axolotl requires"
-    restart = keys.number("jagged_restart_steps")
-    if restart is not None and restart.value > 0:
-        return None, f"jagged restarts lower the learning rate every {restart.value:g} updates"
-    if name == "rex":
-        return None, "rex is a schedule of axolotl's own"
     if name in METRIC_DRIVEN or (name not in FAMILIES and name not in _OWN):
         return None, f"{name} is no schedule that can be computed"
-    floor, hold = keys.number("cosine_min_lr_ratio"), keys.number("cosine_constant_lr_ratio")
-    quadratic = keys.flag("lr_quadratic_warmup")
-    options = keys.given("lr_scheduler_kwargs")
 
     def make(total: float) -> Schedule:
-        steps = _steps(warmup, total)
-        if name == "one_cycle":
-            return OneCycleLR(lr, ticks(total), steps / total)
-        kind = "quadratic" if quadratic and name == "cosine" else "linear"
-        if name == "cosine" and (quadratic or (floor is not None and floor.value)):
-            low = floor.value if floor is not None else 0.0
-            end = hold.value * total if hold is not None and hold.value else total
-            return warmed(CosineAnnealingLR(lr, ticks(max(1.0, end - steps)), lr * low, True), steps, 0.0, kind)
-        return hf_schedule(name, lr, options.value if options is not None else {}, total, steps)
+        return _restarting(keys, name, _inner(keys, name, lr, total, _steps(warmup, total)), total)
 
     return make, ""
+
+
+def _refused(
+    keys: Keys, scheduler: Setting[str], name: str, lr: Setting[float] | None
+) -> tuple[Misread, ...]:
+    options = _scheduler_options(keys)
+    return () if name in _OWN or lr is None else refused(scheduler, name, lr.value, options)
+
+
+def _scheduler_options(keys: Keys) -> dict[str, Any]:
+    given = keys.given("lr_scheduler_kwargs")
+    return given.value if given is not None and isinstance(given.value, dict) else {}
+
+
+def _inner(keys: Keys, name: str, lr: float, total: float, steps: float) -> Schedule:
+    """create_scheduler's cases, in its order: a quadratic warmup leaves the floor out, a constant end needs one."""
+    floor = keys.number_or("cosine_min_lr_ratio", 0.0).value
+    hold = keys.number_or("cosine_constant_lr_ratio", 0.0).value
+    left = ticks(max(1.0, total - steps))
+    options = _scheduler_options(keys)
+    if name == "one_cycle":
+        return torch_schedule("OneCycleLR", lr, {"total_steps": total, "pct_start": steps / total, **options})
+    if name == "rex":  # counts from one
+        return ahead(warmed(Reflected(lr, left, lr * floor), steps), 1.0)
+    if name == "cosine" and keys.flag("lr_quadratic_warmup"):
+        return warmed(CosineAnnealingLR(lr, left), steps, 0.0, "quadratic")
+    if name == "cosine" and floor:
+        left = ticks(max(1.0, int(hold * total) - steps)) if hold else left
+        return warmed(CosineAnnealingLR(lr, left, lr * floor, bool(hold)), steps)
+    return hf_schedule(name, lr, options, total, steps)
+
+
+def _restarting(keys: Keys, name: str, inner: Schedule, total: float) -> Schedule:
+    """`inner` times a factor that falls to a small share before each restart and rises from it after; from one on."""
+    period = keys.number_or("jagged_restart_steps", 0.0).value
+    if period <= 0:
+        return inner
+    ramp = keys.number_or("jagged_restart_warmup_steps", 0.0).value or RESTART_WARMUP
+    anneal = keys.number_or("jagged_restart_anneal_steps", 0.0).value or RESTART_ANNEAL
+    least = keys.number_or("cosine_min_lr_ratio", 0.0).value or RESTART_LEAST
+    flat = period - anneal
+    if ramp > flat:
+        raise ValueError("a restart is over before its warmup is")
+    if name == "rex":
+        raise ValueError("rex counts from one, and so do restarts: the two together are not followed")
+    fall = LinearLR(1.0, ticks(anneal), 1.0, least)
+
+    def cycle(number: int) -> Schedule:
+        if number == 0:
+            return Sequence((Constant(1.0), fall), (flat,))
+        return Sequence((LinearLR(1.0, ticks(ramp), least, 1.0), fall), (flat,))
+
+    return ahead(Product(inner, cycles(total + 1.0, lambda number: period, cycle)), 1.0)
 
 
 def _steps(warmup: WarmupPlan | None, total: float) -> float:

@@ -14,12 +14,17 @@ from lrdoctor.model.plan import Plan
 
 @dataclass(slots=True)
 class Bases:
-    """`against` a revision or a file to compare with; `only_changed` a revision whose differences alone are wanted."""
+    """`against` a revision or a file to compare with; `only_changed` a revision whose differences alone are wanted.
+
+    Of a branch that has moved on, the commit counts at which the present one left it: what others changed there since
+    is no change of this one.
+    """
 
     against: str | None = None
     only_changed: str | None = None
     _changed: dict[tuple[Path, str], frozenset[Path]] = field(default_factory=dict)
     _roots: dict[Path, Path] = field(default_factory=dict)
+    _forks: dict[tuple[Path, str], str] = field(default_factory=dict)
 
     def wanted(self, path: Path) -> bool:
         """Whether the file belongs to what is checked."""
@@ -42,7 +47,7 @@ class Bases:
         root = self._root(path)
         known = (root, revision)
         if known not in self._changed:
-            listed = _git(root, "diff", "--name-only", "-z", "--relative", _safe(revision), "--")
+            listed = _git(root, "diff", "--name-only", "-z", "--relative", self._fork(root, revision), "--")
             new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
             names = [name for name in (*listed.split("\0"), *new.split("\0")) if name]
             self._changed[known] = frozenset(root / name for name in names)
@@ -51,9 +56,15 @@ class Bases:
     def _before(self, path: Path, revision: str) -> bytes | None:
         root = self._root(path)
         name = path.resolve().relative_to(root).as_posix()
-        command = ["git", "-C", str(root), "show", f"{_safe(revision)}:{name}"]
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = _run(root, "show", f"{self._fork(root, revision)}:{name}")
         return done.stdout if done.returncode == 0 else None
+
+    def _fork(self, root: Path, revision: str) -> str:
+        """Where HEAD left the revision; the revision itself where the two share no history that is at hand."""
+        if (root, revision) not in self._forks:
+            done = _run(root, "merge-base", _safe(revision), "HEAD")
+            self._forks[root, revision] = done.stdout.decode().strip() if done.returncode == 0 else revision
+        return self._forks[root, revision]
 
     def _root(self, path: Path) -> Path:
         folder = path.resolve().parent
@@ -73,11 +84,15 @@ def _safe(revision: str) -> str:
     return revision
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, check=False)
+        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except FileNotFoundError as error:
         raise UsageError("git is needed to compare with a revision, and is not installed.") from error
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = _run(folder, *arguments)
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(

@@ -5,43 +5,18 @@ Read in deepspeed 0.18.9: runtime/lr_schedules.py, runtime/engine.py; integratio
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lrdoctor.configs.context import Context
-from lrdoctor.configs.keys import OPEN, Keys
-from lrdoctor.configs.shapes import ahead, ticks, warmed
-from lrdoctor.configs.torch_schedules import known as torch_knows
-from lrdoctor.configs.torch_schedules import torch_schedule
+from lrdoctor.configs.deepspeed_scheduler import filled_in, scheduler_of
+from lrdoctor.configs.keys import Keys
 from lrdoctor.configs.tree import Document
-from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
-from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
-from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR
+from lrdoctor.model.plan import Batch, Ignored, Plan, Setting
 
 NAME = "deepspeed"
-DEFAULT_PEAK = 0.001  # lr_schedules.py, warmup_max_lr of WarmupDecayLR
-DEFAULT_WARMUP = 1000.0
-FIRST_TICK = -1.0  # the first two updates run at the least LR: the one set at the start, then that of iteration 0
-_OWN = ("WarmupLR", "WarmupDecayLR", "WarmupCosineLR", "OneCycle", "LRRangeTest")
 _SIGNS = ("train_micro_batch_size_per_gpu", "train_batch_size", "zero_optimization")
 _MISPLACED = {"max_grad_norm": "gradient_clipping", "clip_grad_norm": "gradient_clipping", "lr": "optimizer.params.lr"}
-
-
-@dataclass(frozen=True, slots=True)
-class Scheduler:
-    """What the `scheduler` block makes of the learning rate."""
-
-    name: Setting[str]
-    family: str
-    lr: Setting[float] | None
-    make: Callable[[float], Schedule] | None
-    unmade: str
-    warmup: WarmupPlan | None
-    horizon: Setting[float] | None
-    ignored: tuple[Ignored, ...] = ()
 
 
 def sniff(document: Document) -> int:
@@ -95,85 +70,6 @@ def _beta2(optimizer: Keys) -> Setting[float] | None:
     return Setting(betas.value[1], betas.origin) if betas is not None and len(betas.value) > 1 else None
 
 
-def scheduler_of(keys: Keys, lr: Setting[float] | None) -> Scheduler | None:
-    """The scheduler block, where there is one. `lr` is the optimizer's."""
-    block = keys.below("scheduler")
-    name = block.text("type")
-    if name is None:
-        return None
-    params = block.below("params")
-    match name.value:
-        case "WarmupLR" | "WarmupDecayLR":
-            return _warmup_lr(name, params, lr)
-        case "WarmupCosineLR":
-            return _warmup_cosine(name, params, lr)
-    if torch_knows(name.value) and lr is not None:
-        arguments = params.root.plain_value()
-        peak = lr.value
-        horizon = params.number("T_max", "total_steps", "total_iters")
-        return Scheduler(
-            name, name.value, lr, lambda total: torch_schedule(name.value, peak, arguments), "", None, horizon
-        )
-    told = f"{name.value} is not computed here" if name.value in _OWN else f"DeepSpeed has no scheduler {name.value}"
-    return Scheduler(name, "Unknown", lr, None, told, None, None)
-
-
-def _is_open(params: Keys, key: str) -> bool:
-    found = params.given(key)
-    return found is not None and found.value in OPEN
-
-
-def _warmup_lr(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
-    """A ramp (log-shaped unless told otherwise), then flat, or straight down to 0 at total_num_steps."""
-    decays = name.value == "WarmupDecayLR"
-    low = params.number_or("warmup_min_lr", 0.0)
-    given = params.number("warmup_max_lr")
-    peak: Setting[float] | None = given
-    if given is None and not _is_open(params, "warmup_max_lr"):
-        peak = params.default("warmup_max_lr", DEFAULT_PEAK) if decays or lr is None else lr
-    steps = params.number("warmup_num_steps")
-    if steps is None and not _is_open(params, "warmup_num_steps"):
-        steps = params.default("warmup_num_steps", DEFAULT_WARMUP)
-    horizon = params.number("total_num_steps")
-    kind = params.text_or("warmup_type", "log").value
-    ignored = _other_peak(lr, peak) if peak is not None else ()
-    if peak is None or steps is None or (decays and horizon is None):
-        return Scheduler(name, "LinearLR" if decays else "Constant", peak, None, "`auto` leaves it open", None, horizon)
-    top, ramp = peak.value, max(2.0, steps.value)
-    main = LinearLR(top, ticks(max(1.0, horizon.value - ramp))) if decays and horizon is not None else Constant(top)
-    shape = "log" if kind == "log" else "linear"
-
-    def make(total: float) -> Schedule:
-        return ahead(warmed(main, ramp, low.value / top, shape), FIRST_TICK)
-
-    return Scheduler(name, main.family, peak, make, "", WarmupPlan(Count.exactly(ramp), steps), horizon, tuple(ignored))
-
-
-def _warmup_cosine(name: Setting[str], params: Keys, lr: Setting[float] | None) -> Scheduler:
-    """Ratios of the optimizer's LR; the cosine runs one tick ahead of the ramp's clock."""
-    steps, horizon = params.number("warmup_num_steps"), params.number("total_num_steps")
-    if lr is None or horizon is None:
-        return Scheduler(name, "CosineAnnealingLR", lr, None, "`auto` leaves it open", None, horizon)
-    ramp = max(2.0, (steps or params.default("warmup_num_steps", DEFAULT_WARMUP)).value)
-    low, floor = params.number_or("warmup_min_ratio", 0.0), params.number_or("cos_min_ratio", 0.0001)
-    shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
-    length = ticks(max(1.0, horizon.value - ramp))
-    main = CosineAnnealingLR(lr.value, length, lr.value * floor.value)
-
-    def make(total: float) -> Schedule:
-        return ahead(warmed(ahead(main, 1.0), ramp, low.value, shape), FIRST_TICK)
-
-    return Scheduler(name, main.family, lr, make, "", WarmupPlan(Count.exactly(ramp), steps), horizon)
-
-
-def _other_peak(lr: Setting[float] | None, peak: Setting[float]) -> tuple[Ignored, ...]:
-    """The optimizer's LR is not used where the scheduler brings its own."""
-    if lr is None or lr.value == peak.value:
-        return ()
-    why = "the scheduler sets the learning rate by its own warmup_max_lr"
-    return (Ignored(lr, why, f"write {lr.value:g} in both places, or the one that is meant", "override", peak),)
-
-
 def companion_plan(
     plan: Plan, document: Document, context: Context, named: Setting[str] | None, *, own: tuple[str, ...]
 ) -> Plan:
@@ -194,7 +90,7 @@ def companion_plan(
         ignored.append(Ignored(plan.lr, why, 'write "auto" in the DeepSpeed file', "override", theirs))
     if found is None:
         return replace(plan, reads=reads, ignored=tuple(ignored))
-    filled = _filled(found, plan, keys) if found.make is None else None
+    filled = filled_in(found, plan.warmup, plan.lr, keys) if found.make is None else None
     if plan.scheduler is not None and plan.scheduler.key in own and plan.scheduler.explicit:
         why = f"the scheduler of {other.path} ({found.name.value}) is used"
         cure = "delete the scheduler block of the DeepSpeed file"
@@ -211,23 +107,3 @@ def companion_plan(
         reads=reads,
         ignored=(*ignored, *found.ignored),
     )
-
-
-def _filled(found: Scheduler, plan: Plan, keys: Keys) -> Callable[[float], Schedule] | None:
-    """The schedule of a block whose values are "auto": Transformers fills in its own peak, warmup and length."""
-    lr, warmup = found.lr or plan.lr, plan.warmup
-    if lr is None or found.name.value not in ("WarmupLR", "WarmupDecayLR"):
-        return None
-    params = keys.below("scheduler").below("params")
-    shape = "log" if params.text_or("warmup_type", "log").value == "log" else "linear"
-    decays = found.name.value == "WarmupDecayLR"
-
-    def make(total: float) -> Schedule:
-        steps = 0.0
-        if warmup is not None:
-            steps = math.ceil(total * warmup.fraction) if warmup.fraction is not None else warmup.steps.low
-        ramp = max(2.0, steps)
-        main = LinearLR(lr.value, ticks(max(1.0, total - ramp))) if decays else Constant(lr.value)
-        return ahead(warmed(main, ramp, 0.0, shape), FIRST_TICK)
-
-    return make

@@ -19,13 +19,14 @@ from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, PolynomialLR, Sequence
+from lrdoctor.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, PolynomialLR, Sequence, StepLR
 
 NAME = "detectron2"
 DEPTH = 12
 _FAMILIES = {
     "WarmupMultiStepLR": "MultiStepLR",
     "WarmupCosineLR": "CosineAnnealingLR",
+    "WarmupStepWithFixedGammaLR": "StepLR",
     "WarmupPolyLR": "PolynomialLR",
 }
 _POLY_POWER = 0.9  # projects/DeepLab/deeplab/config.py
@@ -52,6 +53,7 @@ def plan(document: Document, context: Context) -> Plan | None:
     scheduler = keys.text_or("LR_SCHEDULER_NAME", "WarmupMultiStepLR")
     ramp = keys.number_or("WARMUP_ITERS", 1000.0)
     family = _FAMILIES.get(scheduler.value, "Unknown")
+    unmade = _unmade(keys, scheduler.value, lr)
     assumptions = [(f"base {name}", "not found") for name in missing]
     if scheduler.value in _PROJECT:
         assumptions.append(("scheduler", f"{scheduler.value} as the project DeepLab defines it"))
@@ -66,8 +68,8 @@ def plan(document: Document, context: Context) -> Plan | None:
         total=Count.exactly(length.value) if length is not None else Count(),
         length=length,
         family=family,
-        make=_maker(keys, scheduler.value, lr.value, ramp.value) if lr is not None and family != "Unknown" else None,
-        unmade=_unmade(scheduler.value, lr),
+        make=_maker(keys, scheduler.value, lr.value, ramp.value) if lr is not None and not unmade else None,
+        unmade=unmade,
         warmup=WarmupPlan(Count.exactly(ramp.value), ramp) if ramp.value > 0 else None,
         facts=_facts(Keys(root, NAME), keys),
         ignored=tuple(_late_steps(keys, length))
@@ -79,9 +81,11 @@ def plan(document: Document, context: Context) -> Plan | None:
     )
 
 
-def _unmade(name: str, lr: Setting[float] | None) -> str:
+def _unmade(keys: Keys, name: str, lr: Setting[float] | None) -> str:
     if name not in _FAMILIES:
         return f"{name} is no scheduler of detectron2 itself"
+    if keys.flag("RESCALE_INTERVAL"):
+        return "RESCALE_INTERVAL squeezes the schedule behind the warmup, in ways that differ between versions"
     return "" if lr is not None else "BASE_LR stands in a base that was not found"
 
 
@@ -122,9 +126,12 @@ def _main(keys: Keys, name: str, lr: float, total: float) -> Schedule:
     if name == "WarmupPolyLR":
         power = keys.number_or("POLY_LR_POWER", _POLY_POWER).value
         return PolynomialLR(lr, ticks(total), power, keys.number_or("POLY_LR_CONSTANT_ENDING", 0.0).value * lr)
+    gamma = keys.number_or("GAMMA", 0.1).value
+    if name == "WarmupStepWithFixedGammaLR":
+        return StepLR(lr, ticks(total / (keys.number_or("NUM_DECAYS", 3.0).value + 1.0)), gamma)
     given = keys.numbers("STEPS")
     marks = sorted(mark for mark in (given.value if given is not None else (30_000.0,)) if mark <= total)
-    return MultiStepLR(lr, tuple(ticks(mark) for mark in marks), keys.number_or("GAMMA", 0.1).value)
+    return MultiStepLR(lr, tuple(ticks(mark) for mark in marks), gamma)
 
 
 def _late_steps(keys: Keys, length: Setting[float]) -> list[Ignored]:

@@ -1,4 +1,4 @@
-"""fairseq's Hydra configs. Read at 3d262bb2: optim/lr_scheduler/*.py, dataclass/configs.py."""
+"""fairseq's Hydra configs. Read in 0.12.2: optim/lr_scheduler/*.py, dataclass/configs.py."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import OPEN, Keys, interpolated
-from lrdoctor.configs.shapes import ahead, ticks, warmed
+from lrdoctor.configs.shapes import ahead, cycles, ticks, warmed
 from lrdoctor.configs.tree import Document
 from lrdoctor.configs.yaml_tree import as_omegaconf
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, ExponentialLR, InverseSqrt, PolynomialLR, Sequence
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingLR,
+    CyclicLR,
+    ExponentialLR,
+    Floored,
+    InverseSqrt,
+    PolynomialLR,
+    Sequence,
+    StepLR,
+)
 
 NAME = "fairseq"
 _FAMILIES = {
@@ -23,7 +33,10 @@ _FAMILIES = {
     "polynomial_decay": "PolynomialLR",
     "tri_stage": "ExponentialLR",
     "fixed": "Constant",
+    "step": "StepLR",
+    "triangular": "CyclicLR",
 }
+STEP_PERIOD, STEP_DECAY, TRIANGLE, SHRINK = 25_000.0, 0.5, 5000.0, 0.1  # the defaults of step, triangular and cosine
 STAGES = 3
 
 
@@ -46,8 +59,11 @@ def plan(document: Document, context: Context) -> Plan:
     stages = _stages(block, length) if kind == "tri_stage" else None
     ramp = block.number("warmup_updates", "warmup_steps")
     steps = stages[0] if stages is not None else ramp.value if ramp is not None else _default_warmup(kind)
+    low = lr.value if lr is not None else 0.0
     asked: Setting[Any] | None = ramp or block.given("phase_ratio")
-    known = kind in _FAMILIES and lr is not None
+    unmade = _unmade(kind, optimization, block)
+    if kind == "triangular":
+        lr = block.number("max_lr") or lr
     return Plan(
         path=document.path,
         framework=NAME,
@@ -59,8 +75,8 @@ def plan(document: Document, context: Context) -> Plan:
         total=total,
         length=length or epochs,
         family=_FAMILIES.get(kind, "Unknown"),
-        make=_maker(kind, lr.value, block, steps, stages) if lr is not None and known else None,
-        unmade="" if known else f"{kind} is not computed here",
+        make=_maker(kind, lr.value, block, steps, stages, low) if lr is not None and not unmade else None,
+        unmade=unmade,
         warmup=WarmupPlan(Count.exactly(steps), asked) if steps > 0 else None,
         horizon=_horizon(block, stages),
         facts=_facts(keys, block),
@@ -87,6 +103,16 @@ def _leading(keys: Keys, optimization: Keys) -> tuple[Keys, Setting[str] | None,
 
 def _first(values: Setting[tuple[float, ...]] | None) -> Setting[float] | None:
     return Setting(values.value[0], values.origin) if values is not None and values.value else None
+
+
+def _unmade(kind: str, optimization: Keys, block: Keys) -> str:
+    if kind not in _FAMILIES:
+        return f"{kind} is not computed here"
+    rates = optimization.numbers("lr")
+    by_epoch = (rates is not None and len(rates.value) > 1) or block.has("force_anneal")
+    if kind in ("fixed", "polynomial_decay") and by_epoch:
+        return "the learning rate changes with the epoch, and how long one is, is unknown"
+    return ""
 
 
 def _default_warmup(kind: str) -> float:
@@ -121,9 +147,11 @@ def _horizon(block: Keys, stages: tuple[float, float, float] | None) -> Setting[
 
 
 def _maker(
-    kind: str, lr: float, block: Keys, ramp: float, stages: tuple[float, float, float] | None
+    kind: str, lr: float, block: Keys, ramp: float, stages: tuple[float, float, float] | None, low: float
 ) -> Callable[[float], Schedule]:
+    """`low` is the least LR of the triangles, which `optimization.lr` is to them."""
     horizon = _horizon(block, stages)
+    floor = block.number_or("min_lr", 0.0).value
 
     def make(total: float) -> Schedule:
         match kind:
@@ -131,19 +159,51 @@ def _maker(
                 return _tri_stage(lr, block, stages)
             case "polynomial_decay":
                 end = horizon.value if horizon is not None else total
-                power, floor = block.number_or("power", 1.0).value, block.number_or("end_learning_rate", 0.0).value
-                return warmed(PolynomialLR(lr, ticks(max(1.0, end - ramp)), power, floor), ramp)
+                power, last = block.number_or("power", 1.0).value, block.number_or("end_learning_rate", 0.0).value
+                return warmed(PolynomialLR(lr, ticks(max(1.0, end - ramp)), power, last), ramp)
             case "cosine":
-                period = block.number("lr_period_updates")
-                length = period.value if period is not None and period.value > 0 else max(1.0, total - ramp)
-                floor = block.number_or("min_lr", 0.0).value
-                return warmed(CosineAnnealingLR(lr, ticks(length), floor), ramp, floor / lr)
+                return warmed(_cosines(lr, block, floor, total - ramp), ramp, _start(block, floor) / lr)
             case "inverse_sqrt":
-                start = block.number_or("warmup_init_lr", 0.0).value
-                return warmed(InverseSqrt(lr, ramp), ramp, max(0.0, start) / lr)
+                return warmed(InverseSqrt(lr, ramp), ramp, _start(block, 0.0) / lr)
+            case "step":
+                period = block.number_or("lr_deacy_period", STEP_PERIOD).value  # spelled like this in fairseq
+                steps = StepLR(lr, ticks(period), block.number_or("lr_decay", STEP_DECAY).value)
+                return warmed(Floored(steps, floor), ramp, _start(block, floor) / lr)
+            case "triangular":
+                return _triangles(lr, low, block, total)
         return ahead(warmed(Constant(lr), ramp), 1.0 if ramp else 0.0)
 
     return make
+
+
+def _start(block: Keys, default: float) -> float:
+    """Where the warmup begins: warmup_init_lr, unless it is negative as by default."""
+    given = block.number("warmup_init_lr")
+    return given.value if given is not None and given.value >= 0 else default
+
+
+def _cosines(lr: float, block: Keys, floor: float, left: float) -> Schedule:
+    """Cycles that each shrink, peak and floor alike, and may grow in length; one of the whole run by default."""
+    asked = block.number("lr_period_updates")
+    period = asked.value if asked is not None and asked.value > 0 else max(1.0, left)
+    growth, shrink = block.number_or("t_mult", 1.0).value, block.number_or("lr_shrink", SHRINK).value
+
+    def cosine(number: int) -> Schedule:
+        scale = shrink**number
+        return CosineAnnealingLR(lr * scale, ticks(period * growth**number), floor * scale)
+
+    return cycles(left, lambda number: period * growth**number, cosine)
+
+
+def _triangles(lr: float, low: float, block: Keys, total: float) -> Schedule:
+    half = float(block.number_or("lr_period_updates", TRIANGLE).value // 2)
+    shrink, both = block.number_or("lr_shrink", SHRINK).value, block.flag("shrink_min")
+
+    def triangle(number: int) -> Schedule:
+        scale = shrink**number
+        return CyclicLR(low * scale if both else low, lr * scale, ticks(half), ticks(half))
+
+    return cycles(total, lambda number: 2.0 * half, triangle)
 
 
 def _tri_stage(lr: float, block: Keys, stages: tuple[float, float, float]) -> Schedule:

@@ -71,7 +71,10 @@ class _Patterns:
 
 
 class _Ignores:
-    """The .gitignore files that hold for a walk: those above its top up to the repository's root, and those below."""
+    """The .gitignore files that hold for a walk: those above its top up to the repository's root, and those below.
+
+    A top that is itself ignored was named on purpose: then those above it are set aside.
+    """
 
     def __init__(self, top: Path) -> None:
         self._specs: list[tuple[str, GitIgnoreSpec]] = []
@@ -83,6 +86,8 @@ class _Ignores:
                 for one in reversed(above[1:]):
                     self._add(one)
                 break
+        if self.match(resolved, folder=True):
+            self._specs = []
 
     def enter(self, folder: Path) -> None:
         self._add(folder)

@@ -5,6 +5,7 @@ k is the scheduler's step; the first update uses k = 0, so that a warmup begins 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,8 +42,26 @@ POLYNOMIAL_END = 1e-7  # get_polynomial_decay_schedule_with_warmup's lr_end
 TIMESCALE = 10_000  # get_inverse_sqrt_schedule's, where there is no warmup either
 
 
+class Refused(ValueError):
+    """Transformers raises where such a scheduler is built; the message says why, as part of a sentence."""
+
+
+def refusal(name: str, lr: float, options: Mapping[str, Any]) -> tuple[str, str]:
+    """(why Transformers stops at this scheduler, the cure), empty where it does not."""
+    if name in METRIC_DRIVEN:
+        return "", ""
+    try:
+        hf_schedule(name, lr, options, 1000.0, 0.0)
+    except Refused as error:
+        close = difflib.get_close_matches(name, FAMILIES, n=1) if name not in FAMILIES else []
+        return str(error), f"write `{close[0]}`" if close else "give it what it needs, or choose another scheduler"
+    except (ValueError, TypeError, ArithmeticError):
+        return "", ""
+    return "", ""
+
+
 def hf_schedule(name: str, lr: float, options: Mapping[str, Any], total: float, warmup: float) -> Schedule:
-    """The schedule of `get_scheduler(name, ...)`. ValueError where Transformers would raise, or for unknown names."""
+    """The schedule of `get_scheduler(name, ...)`. `Refused` where Transformers would raise."""
     left = max(1.0, total - warmup)
     match name:
         case "constant":
@@ -67,7 +86,7 @@ def hf_schedule(name: str, lr: float, options: Mapping[str, Any], total: float, 
             return warmed(InverseSqrt(lr, timescale), warmup)
         case "warmup_stable_decay":
             return _stable_decay(lr, options, total, warmup)
-    raise ValueError(f"no schedule of Transformers is called {name!r}")
+    raise Refused("Transformers has no scheduler of that name")
 
 
 def _half_wave(left: float, options: Mapping[str, Any]) -> int:
@@ -78,7 +97,7 @@ def floor_of(lr: float, options: Mapping[str, Any]) -> float:
     """The least learning rate of cosine_with_min_lr: `min_lr` itself or `min_lr_rate` of the peak, one of them."""
     absolute, share = options.get("min_lr"), options.get("min_lr_rate")
     if (absolute is None) == (share is None):
-        raise ValueError("one of min_lr and min_lr_rate has to be set")
+        raise Refused("it needs one of min_lr and min_lr_rate in lr_scheduler_kwargs")
     return float(absolute) if absolute is not None else lr * float(share or 0.0)
 
 
@@ -97,11 +116,13 @@ def _rising_at_once(lr: float, options: Mapping[str, Any], left: float, warmup: 
 def _polynomial(lr: float, options: Mapping[str, Any], left: float, warmup: float) -> Schedule:
     end, power = float(options.get("lr_end", POLYNOMIAL_END)), float(options.get("power", 1.0))
     if end >= lr:
-        raise ValueError(f"lr_end ({end}) must be smaller than the learning rate ({lr})")
+        raise Refused(f"its lr_end ({end:g}) has to be smaller than the learning rate ({lr:g})")
     return warmed(PolynomialLR(lr, ticks(left), power, end), warmup)
 
 
 def _stable_decay(lr: float, options: Mapping[str, Any], total: float, warmup: float) -> Schedule:
+    if "num_decay_steps" not in options:
+        raise Refused("it needs num_decay_steps in lr_scheduler_kwargs")
     decay = float(options["num_decay_steps"])
     stable = float(options.get("num_stable_steps") or max(0.0, total - warmup - decay))
     floor = float(options.get("min_lr_ratio", 0.0))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import bisect
 import json
 import re
+from dataclasses import replace
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # the scanner behind json.loads
 from typing import Any
 
 from lrdoctor.configs.tree import Node, SyntaxProblem
 from lrdoctor.model.place import Place
 
+SAMPLE = 100_000
+"""Characters looked at to tell a log from a config."""
 _BLANK = re.compile(r"[ \t\n\r]*")
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|NaN|-?Infinity")
 
@@ -29,6 +32,15 @@ class Lines:
     def _at(self, offset: int) -> tuple[int, int]:
         line = bisect.bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
+
+
+def is_json_lines(text: str) -> bool:
+    """Whether each of the first two lines is an object by itself: a log, whatever its name ends in."""
+    lines = [line for line in text[:SAMPLE].split("\n") if line.strip()][:2]
+    try:
+        return len(lines) == 2 and all(isinstance(json.loads(line), dict) for line in lines)
+    except (JSONDecodeError, RecursionError):
+        return False
 
 
 def read_json(text: str, path: str) -> Node:
@@ -67,13 +79,17 @@ class _Walk:
     def _mapping(self, start: int) -> tuple[Node, int]:
         values: dict[str, Node] = {}
         places: dict[str, Place] = {}
+        repeats: list[tuple[str, Node]] = []
         at = self._skip(start + 1)
         while self._text[at] != "}":
             name, end = scanstring(self._text, at + 1, True)
+            if name in values:
+                repeats.append((name, replace(values[name], place=places[name].to(values[name].place))))
             places[name] = self._lines.place(at, end)
             values[name], at = self.value(self._skip(end) + 1)
             at = self._skip_comma(at)
-        return Node(values, self._lines.place(start, at + 1), key_places=places), at + 1
+        place = self._lines.place(start, at + 1)
+        return Node(values, place, key_places=places, repeats=tuple(repeats)), at + 1
 
     def _list(self, start: int) -> tuple[Node, int]:
         values: list[Any] = []

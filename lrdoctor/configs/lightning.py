@@ -13,6 +13,7 @@ from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import Keys, interpolated
+from lrdoctor.configs.milestones import late
 from lrdoctor.configs.shapes import ticks, warmed
 from lrdoctor.configs.torch_schedules import HORIZONS, METRIC_DRIVEN, PLATEAU_PATIENCE, known, torch_schedule
 from lrdoctor.configs.tree import Document, Node
@@ -102,6 +103,7 @@ def scheduled_plan(
         unmade=_unmade(kind, lr),
         horizon=_horizon(kind, arguments),
         facts=_facts(keys, trainer, kind, arguments, lr),
+        ignored=tuple(late(arguments.numbers("milestones"), total, interval, length)),
         misread=tuple(keys.misread),
         assumptions=(("stepped", f"once per {interval}, as {framework} does by default"), *context.remarks()),
     )

@@ -1,4 +1,4 @@
-"""llm-foundry (composer). Read at 8c8dd48f and 64051888: llmfoundry/optim, composer/optim/scheduler.py."""
+"""llm-foundry 0.22.0 on composer 0.32.1. Read there: llmfoundry/optim, composer/optim/scheduler.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, InverseSqrt, LinearLR
+from lrdoctor.schedules import Constant, CosineAnnealingLR, InverseSqrt, LinearLR, Sequence
 
 NAME = "llmfoundry"
 _TIME = re.compile(r"([\d_.]+(?:e[+-]?\d+)?)(ba|ep|tok|sp|dur|iter|sec)")
@@ -110,38 +110,54 @@ def _warmup(asked: Setting[str] | None, total: Count, updates: Count) -> WarmupP
         case "ba":
             return WarmupPlan(Count.exactly(time.value), asked)
         case "dur":
-            return WarmupPlan(total.times(time.value), asked, time.value)
+            return WarmupPlan(total.part(time.value, up=False), asked, time.value)
         case "ep":
             return WarmupPlan(updates.times(time.value), asked)
     return WarmupPlan(Count(), asked)
 
 
 def _maker(kind: str, lr: float, block: Keys, warmup: WarmupPlan | None) -> Callable[[float], Schedule]:
-    floor = block.number_or("alpha_f", 0.0).value
-    span = parse_time(block.text_or("t_max", "1dur").value) or Time(1.0, "dur")
-
     def make(total: float) -> Schedule:
         if warmup is None:
             steps = 0.0
         elif warmup.fraction is not None:
-            steps = total * warmup.fraction
+            steps = float(int(total * warmup.fraction))
         else:
             steps = warmup.steps.value or 0.0
-        end = span.value * total if span.unit == "dur" else span.value
-        left = ticks(max(1.0, end - steps))
+        if kind == "inv_sqrt_with_warmup":
+            return warmed(_inverse_sqrt(lr, block, total, steps), steps)
+        floor, left = block.number_or("alpha_f", 0.0).value, ticks(max(1.0, _span(block, "t_max", total) - steps))
         main: Schedule
         match kind:
             case "cosine_with_warmup":
                 main = CosineAnnealingLR(lr, left, lr * floor, True)
             case "linear_decay_with_warmup":
-                main = LinearLR(lr, left, 1.0, floor)
-            case "inv_sqrt_with_warmup":
-                main = InverseSqrt(lr, max(1.0, steps))
+                main = LinearLR(lr, left, block.number_or("alpha_i", 1.0).value, floor)
             case _:
-                main = Constant(lr)
+                main = Constant(lr * block.number_or("alpha", 1.0).value)
         return warmed(main, steps)
 
     return make
+
+
+def _span(block: Keys, key: str, total: float) -> float:
+    """A time of the scheduler's in batches; the whole run where it is not given."""
+    time = parse_time(block.text_or(key, "1dur").value) or Time(1.0, "dur")
+    return float(int(time.value * total)) if time.unit == "dur" else time.value
+
+
+def _inverse_sqrt(lr: float, block: Keys, total: float, steps: float) -> Schedule:
+    """From the end of the warmup: sqrt(t_scale / (t_scale + t)), at last straight down within t_cooldown."""
+    scale, cooldown = (parse_time(block.text_or(key, "").value) for key in ("t_scale", "t_cooldown"))
+    if scale is None or cooldown is None:
+        raise ValueError("inv_sqrt_with_warmup needs t_scale and t_cooldown")
+    fall = InverseSqrt(lr, scale.value, eta_min=lr * block.number_or("alpha_f_decay", 0.0).value)
+    turn = max(0.0, _span(block, "t_max", total) - cooldown.value - steps)
+    top = float(fall.lr_at([turn])[0])
+    if cooldown.value <= 0:
+        return Sequence((fall, Constant(top)), (turn,))
+    end = lr * block.number_or("alpha_f_cooldown", 0.0).value
+    return Sequence((fall, LinearLR(top, ticks(cooldown.value), 1.0, end / top)), (turn,))
 
 
 def _facts(keys: Keys) -> dict[str, Setting[Any]]:

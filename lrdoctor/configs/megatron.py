@@ -1,10 +1,12 @@
 """Megatron-LM flags in shell scripts, and gpt-neox YAML, which has the same keys.
 
-Read at 00caa53a (megatron/core/optimizer_param_scheduler.py) and ea7aefd8 (megatron/learning_rates.py, training.py).
+Read in megatron-core 0.16.1 (core/optimizer_param_scheduler.py; training/training.py at 00caa53a) and in gpt-neox at
+e431ff54 (megatron/learning_rates.py, training.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,9 +19,19 @@ from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, InverseSqrt, LinearLR, WarmupStableDecay
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingLR,
+    ExponentialLR,
+    Floored,
+    InverseSqrt,
+    LinearLR,
+    Sequence,
+    WarmupStableDecay,
+)
 
 NAME = "megatron"
+NEOX_HALF = 0.693  # its exponent of half the rate
 NEOX_WARMUP = 0.01  # gpt-neox, neox_args/training.py: warmup, a share of the decay
 _FAMILIES = {
     "linear": "LinearLR",
@@ -30,6 +42,7 @@ _FAMILIES = {
     "WSD": "WarmupStableDecay",
     "exponential": "ExponentialLR",
 }
+_NEOX_STYLES = ("linear", "cosine", "exponential", "constant")
 _DECAYS = {"minus_sqrt": "1-sqrt", "exponential": "exponential", "linear": "linear", "cosine": "cosine"}
 _UNKNOWN_TO_NEOX = {"warmup_iters": "warmup (a share of lr_decay_iters)", "decay_lr_to": "min_lr"}
 
@@ -61,6 +74,9 @@ def _neox_plan(document: Document, keys: Keys, context: Context) -> Plan:
     length = keys.number_or("train_iters", 0.0)
     style, horizon = keys.text_or("lr_decay_style", "linear"), keys.number("lr_decay_iters")
     share, floor = keys.number_or("warmup", NEOX_WARMUP), keys.number_or("min_lr", 0.0)
+    part = keys.number("lr_decay_fraction")
+    if horizon is None and part is not None:
+        horizon = keys.derived(float(math.floor(length.value * part.value)), part, "a share of train_iters")
     steps = share.value * (horizon.value if horizon is not None else length.value)
     ignored = _unused_when_constant(style, (keys.number("min_lr"), horizon))
     for wrong, right in _UNKNOWN_TO_NEOX.items():
@@ -68,9 +84,12 @@ def _neox_plan(document: Document, keys: Keys, context: Context) -> Plan:
         if given is not None:
             ignored.append(Ignored(given, f"gpt-neox has no such key; it has {right}", f"use {right}"))
     made = _plan(document, keys, context, lr, style, length, horizon, floor, steps, share)
+    known = style.value in _NEOX_STYLES and lr is not None
     return replace(
         made,
         framework="gpt-neox",
+        make=_neox_maker(style.value, lr.value, horizon, floor.value, steps) if known and lr is not None else None,
+        unmade="" if known else made.unmade,
         optimizer=keys.below("optimizer").text("type"),
         batch=Batch(
             keys.number("train_micro_batch_size_per_gpu", "batch_size"),
@@ -85,13 +104,11 @@ def _neox_plan(document: Document, keys: Keys, context: Context) -> Plan:
 
 def _flags_plan(document: Document, keys: Keys, context: Context) -> Plan:
     whole = keys.number("global_batch_size")
-    samples = keys.number("train_samples")
-    length = keys.number("train_iters")
-    if length is None and samples is not None and whole is not None:
-        length = keys.derived(samples.value / whole.value, samples, "train_samples / global_batch_size")
+    length = keys.number("train_iters") or _in_updates(keys, "train_samples", whole)
     end = length or keys.default("train_iters", 0.0)
-    horizon = keys.number("lr_decay_iters")
-    fraction, iterations = keys.number("lr_warmup_fraction"), keys.number("lr_warmup_iters")
+    horizon = keys.number("lr_decay_iters") or _in_updates(keys, "lr_decay_samples", whole)
+    fraction = keys.number("lr_warmup_fraction")
+    iterations = keys.number("lr_warmup_iters") or _in_updates(keys, "lr_warmup_samples", whole)
     asked = fraction or iterations
     decay = horizon.value if horizon is not None else end.value
     steps = fraction.value * decay if fraction is not None else iterations.value if iterations is not None else 0.0
@@ -100,7 +117,21 @@ def _flags_plan(document: Document, keys: Keys, context: Context) -> Plan:
         document, keys, context, keys.number("lr"), style, end, horizon, keys.number_or("min_lr", 0.0), steps, asked
     )
     micro = keys.number("micro_batch_size")
-    return replace(made, batch=Batch(micro, None, context.world(), whole), optimizer=keys.text_or("optimizer", "adam"))
+    told = ("batch", "grows while training (rampup_batch_size), which is not followed")
+    return replace(
+        made,
+        batch=Batch(micro, None, context.world(), whole),
+        optimizer=keys.text_or("optimizer", "adam"),
+        assumptions=(*made.assumptions, *([told] if keys.given("rampup_batch_size") is not None else [])),
+    )
+
+
+def _in_updates(keys: Keys, name: str, whole: Setting[float] | None) -> Setting[float] | None:
+    """A number of samples as updates of the whole batch."""
+    samples = keys.number(name)
+    if samples is None or whole is None or whole.value <= 0:
+        return None
+    return keys.derived(samples.value / whole.value, samples, f"{name} / global_batch_size")
 
 
 def _plan(
@@ -141,7 +172,9 @@ def _plan(
 def _maker(
     keys: Keys, style: str, lr: float, horizon: Setting[float] | None, floor: float, steps: float
 ) -> Callable[[float], Schedule]:
+    """After the end of the decay the LR is min_lr, whatever the style."""
     def make(total: float) -> Schedule:
+        start = keys.number_or("lr_warmup_init", 0.0).value / lr
         end = horizon.value if horizon is not None else total
         left = ticks(max(1.0, end - steps))
         main: Schedule
@@ -158,8 +191,41 @@ def _maker(
             case "cosine":
                 main = CosineAnnealingLR(lr, left, floor, True)
             case _:
-                main = InverseSqrt(lr, max(1.0, steps))
-        return warmed(main, steps)
+                main = _inverse_sqrt(keys, lr, steps, floor, left)
+        return warmed(main, steps, start)
+
+    return make
+
+
+def _inverse_sqrt(keys: Keys, lr: float, steps: float, floor: float, left: float) -> Schedule:
+    """lr * sqrt(W / n) down to min_lr, which holds after the decay. n counts samples; without a warmup W is 1."""
+    if steps > 0:
+        return Sequence((Floored(InverseSqrt(lr, steps), floor), Constant(floor)), (left + 1.0,))
+    whole = keys.number("global_batch_size")
+    if whole is None:
+        raise ValueError("the inverse square root counts samples, and global_batch_size is unknown")
+    fall = Floored(InverseSqrt(lr / math.sqrt(whole.value), 1.0), floor)
+    return Sequence((Constant(lr), fall, Constant(floor)), (1.0, left + 1.0))
+
+
+def _neox_maker(
+    style: str, lr: float, horizon: Setting[float] | None, floor: float, steps: float
+) -> Callable[[float], Schedule]:
+    """gpt-neox's own: min_lr cuts everything off but is the aim of the cosine alone, which climbs past its end."""
+
+    def make(total: float) -> Schedule:
+        left = ticks(max(1.0, (horizon.value if horizon is not None else total) - steps))
+        main: Schedule
+        match style:
+            case "cosine":
+                return warmed(CosineAnnealingLR(lr, left, floor), steps)
+            case "linear":
+                main = LinearLR(lr, left)
+            case "exponential":
+                main = ExponentialLR(lr, math.exp(-NEOX_HALF / left))
+            case _:
+                main = Constant(lr)
+        return warmed(Floored(main, floor), steps)
 
     return make
 

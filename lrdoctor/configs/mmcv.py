@@ -1,6 +1,6 @@
 """mmcv 1.x configs (`lr_config`, `runner`), Python with `_base_` chains. Plans are in epochs or iterations.
 
-Read in mmcv 1.7: runner/hooks/lr_updater.py.
+Read in mmcv 1.7.2: runner/hooks/lr_updater.py.
 """
 
 from __future__ import annotations
@@ -10,24 +10,15 @@ from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import Keys
+from lrdoctor.configs.milestones import late
+from lrdoctor.configs.mmcv_policies import CYCLE_TOP, policy_schedule
 from lrdoctor.configs.mmengine import DEPTH, chain
-from lrdoctor.configs.shapes import ticks
 from lrdoctor.configs.tree import Document
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
-from lrdoctor.model.plan import Batch, Plan, PlanUnit, Setting, WarmupPlan
+from lrdoctor.model.plan import Batch, Ignored, Plan, PlanUnit, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import (
-    Constant,
-    CosineAnnealingLR,
-    ExponentialLR,
-    Held,
-    LinearLR,
-    MultiStepLR,
-    PolynomialLR,
-    Product,
-    StepLR,
-)
+from lrdoctor.schedules import Held, Overlaid, Stepped
 
 NAME = "mmcv"
 _FAMILIES = {
@@ -36,7 +27,15 @@ _FAMILIES = {
     "poly": "PolynomialLR",
     "exp": "ExponentialLR",
     "fixed": "Constant",
+    "inv": "InverseSqrt",
+    "flatcosineannealing": "WarmupStableDecay",
+    "linearannealing": "LinearLR",
+    "cosinerestart": "CosineAnnealingWarmRestarts",
+    "onecycle": "OneCycleLR",
+    "cyclic": "CyclicLR",
 }
+_BY_UPDATE = ("onecycle", "cyclic")  # never once an epoch
+_RAMPS = {"linear": "linear", "constant": "constant", "exp": "exponential"}
 
 
 def sniff(document: Document) -> int:
@@ -54,7 +53,7 @@ def plan(document: Document, context: Context) -> Plan:
     kind = policy.value.lower()
     updates = context.sizes.updates_per_epoch or Count()
     warmup = _warmup(block, unit, updates)
-    known = kind in _FAMILIES and lr is not None
+    unmade = _unmade(kind, block, unit, updates)
     data = keys.below("data")
     return Plan(
         path=document.path,
@@ -63,16 +62,17 @@ def plan(document: Document, context: Context) -> Plan:
         unit=unit,
         optimizer=keys.below("optimizer").text("type"),
         scheduler=policy,
-        lr=lr,
+        lr=_peak(kind, block, lr),
         batch=Batch(data.number("samples_per_gpu", "imgs_per_gpu"), None, context.world()),
         total=total,
         length=length,
         updates_per_epoch=updates,
         family=_FAMILIES.get(kind, "Unknown"),
-        make=_maker(kind, lr.value, block, unit, warmup) if lr is not None and known else None,
-        unmade="" if known else f"{policy.value} is not computed here",
+        make=None if lr is None or unmade else _maker(kind, lr.value, block, unit, warmup, updates),
+        unmade=unmade,
         warmup=warmup,
         facts=_facts(keys, block),
+        ignored=tuple(_late_steps(kind, block, unit, total, length)),
         misread=tuple(keys.misread),
         assumptions=(*((f"base {name}", "not found") for name in missing), *context.remarks(dataset=False)),
         reads=tuple(reads),
@@ -102,37 +102,59 @@ def _warmup(block: Keys, unit: PlanUnit, updates: Count) -> WarmupPlan | None:
     return WarmupPlan(updates.times(asked.value), asked)
 
 
-def _maker(kind: str, lr: float, block: Keys, unit: PlanUnit, warmup: WarmupPlan | None) -> Callable[[float], Schedule]:
+def _late_steps(
+    kind: str, block: Keys, unit: PlanUnit, total: Count, length: Setting[float] | None
+) -> list[Ignored]:
+    node = block.root.get("step")
+    counted = unit == ("epoch" if _by_epoch(kind, block) else "update")
+    listed = kind == "step" and node is not None and node.is_list
+    return late(block.numbers("step"), total, unit, length) if listed and counted else []
+
+
+def _unmade(kind: str, block: Keys, unit: PlanUnit, updates: Count) -> str:
+    if kind not in _FAMILIES:
+        return f"{kind} is not computed here"
+    counts = kind in ("step", "exp", "inv", "cosinerestart", "cyclic", "onecycle")
+    if counts and unit == "epoch" and not _by_epoch(kind, block) and not updates.known:
+        return f"{kind} counts updates here, and how many an epoch has is unknown"
+    return ""
+
+
+def _by_epoch(kind: str, block: Keys) -> bool:
+    return kind not in _BY_UPDATE and block.flag("by_epoch", default=True)
+
+
+def _peak(kind: str, block: Keys, lr: Setting[float] | None) -> Setting[float] | None:
+    """OneCycle sets its own, cyclic a multiple of the optimizer's."""
+    if kind == "onecycle":
+        return block.number("max_lr") or lr
+    ratios = block.numbers("target_ratio")
+    if kind != "cyclic" or lr is None:
+        return lr
+    top = ratios.value[0] if ratios is not None else CYCLE_TOP
+    return block.derived(lr.value * top, ratios or lr, "target_ratio * lr")
+
+
+def _maker(
+    kind: str, lr: float, block: Keys, unit: PlanUnit, warmup: WarmupPlan | None, updates: Count
+) -> Callable[[float], Schedule]:
+    """In the plan's unit. A policy that counts updates in a plan of epochs is computed in updates, then slowed down."""
+    by_epoch = _by_epoch(kind, block)
+    each = updates.value if unit == "epoch" and not by_epoch and updates.known else None
+
     def make(total: float) -> Schedule:
-        main = _main(kind, lr, block, total)
-        main = Held(main) if unit == "epoch" and block.flag("by_epoch", default=True) else main
+        main = policy_schedule(kind, lr, block, total * (each or 1.0))
+        if each is not None:
+            main = Stepped(main, updates_per_tick=1.0 / each)
+        main = Held(main) if unit == "epoch" and by_epoch else main
         steps = warmup.steps.value if warmup is not None else None
         if steps is None or steps <= 0:
             return main
         start = block.number_or("warmup_ratio", 0.1).value  # a start factor, not a share of the run
-        return Product(main, LinearLR(1.0, ticks(steps), start, 1.0))
+        shape = _RAMPS.get(block.text_or("warmup", "linear").value, "linear")
+        return Overlaid(main, steps, start, shape, "times")
 
     return make
-
-
-def _main(kind: str, lr: float, block: Keys, total: float) -> Schedule:
-    gamma, ratio = block.number_or("gamma", 0.1).value, block.number("min_lr_ratio")
-    floor = lr * ratio.value if ratio is not None else block.number_or("min_lr", 0.0).value
-    match kind:
-        case "step":
-            marks = block.numbers("step")
-            if marks is not None and len(marks.value) == 1 and not isinstance(block.root.get("step"), list):
-                node = block.root.get("step")
-                if node is not None and not node.is_list:
-                    return StepLR(lr, ticks(marks.value[0]), gamma)
-            return MultiStepLR(lr, tuple(ticks(one) for one in (marks.value if marks is not None else ())), gamma)
-        case "cosineannealing":
-            return CosineAnnealingLR(lr, ticks(total), floor)
-        case "poly":
-            return PolynomialLR(lr, ticks(total), block.number_or("power", 1.0).value, floor)
-        case "exp":
-            return ExponentialLR(lr, gamma)
-    return Constant(lr)
 
 
 def _facts(keys: Keys, block: Keys) -> dict[str, Setting[Any]]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
 from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import Keys
+from lrdoctor.configs.mmengine_parts import Part, factor_of
 from lrdoctor.configs.python_tree import Evaluator, merge
-from lrdoctor.configs.shapes import ticks
 from lrdoctor.configs.tree import Document, Node
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
@@ -21,16 +20,7 @@ from lrdoctor.model.plan import Batch, Ignored, Plan, PlanUnit, Setting, WarmupP
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.schedules import (
     Constant,
-    CosineAnnealingLR,
-    ExponentialLR,
-    Held,
-    LinearLR,
-    MultiStepLR,
-    OneCycleLR,
-    PolynomialLR,
     Product,
-    Sequence,
-    StepLR,
 )
 from lrdoctor.schedules.scaled import scaled
 
@@ -44,6 +34,7 @@ _MAIN = {
     "PolyLR": "PolynomialLR",
     "ExponentialLR": "ExponentialLR",
     "OneCycleLR": "OneCycleLR",
+    "CosineRestartLR": "CosineAnnealingWarmRestarts",
     "LinearLR": "LinearLR",
     "ConstantLR": "Constant",
 }
@@ -150,36 +141,6 @@ def _rescaled(lr: Setting[float] | None, keys: Keys, batch: Batch) -> Setting[fl
     return keys.derived(lr.value * real / base.value, lr, "scaled by auto_scale_lr") if real is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One scheduler: in force from `begin` to `end` of its own unit, counting from `begin`."""
-
-    name: Setting[str]
-    keys: Keys
-    begin: float
-    end: float
-    unit: PlanUnit
-    continuous: bool
-    per_update: bool
-
-    @property
-    def rises(self) -> bool:
-        """Whether it is a warmup: a rise to the full learning rate, or a flat stretch below it, at the beginning."""
-        if self.begin > 0:
-            return False
-        if self.name.value == "LinearLR":
-            return self.keys.number_or("start_factor", 1 / 3).value < self.keys.number_or("end_factor", 1.0).value
-        return self.name.value == "ConstantLR"
-
-    @property
-    def horizon(self) -> Setting[float] | None:
-        """The length it was given itself, where that is not its window."""
-        given = self.keys.number("T_max", "total_steps", "total_iters")
-        if given is None:
-            return None
-        return self.keys.derived(given.value + self.begin, given, "its own length after its begin")
-
-
 def _parts(keys: Keys, total: Count, unit: PlanUnit) -> list[Part]:
     node = keys.root.get("param_scheduler")
     if node is None:
@@ -236,7 +197,7 @@ def _maker(lr: float, parts: Seq[Part], unit: PlanUnit, updates: Count) -> Any:
         # a warmup in updates whose share of an epoch is unknown is left out of the curve
         each = 1.0 / updates.low if updates.known else 0.0
         factors = [
-            (part, _factor(part, lr, (scale, each if part.per_update else scale), total))
+            (part, factor_of(part, lr, (scale, each if part.per_update else scale), total))
             for part, scale in scales
             if scale is not None
         ]
@@ -247,59 +208,6 @@ def _maker(lr: float, parts: Seq[Part], unit: PlanUnit, updates: Count) -> Any:
         return whole
 
     return make
-
-
-def _factor(part: Part, lr: float, clock: tuple[float, float], total: float) -> Schedule:
-    """The scheduler as a factor around 1 over the plan's steps: 1 before its begin, its last value after its end.
-
-    `clock` is how many of the plan's steps one of its own units takes, and one call of its `step()`.
-    """
-    scale, tick = clock
-    begin, end = part.begin * scale, min(part.end * scale, total)
-    inner = _shape(part, lr, clock, max(end - begin, tick))
-    held: Schedule = inner if part.continuous else Held(inner)
-    pieces: list[Schedule] = [held]
-    marks: list[float] = []
-    if begin > 0:
-        pieces, marks = [Constant(1.0), *pieces], [begin]
-    if end < total:
-        last = float(inner.lr_at([max(end - begin - tick, 0.0)])[0])
-        pieces, marks = [*pieces, Constant(1.0 if part.name.value == "ConstantLR" else last)], [*marks, end]
-    return Sequence(tuple(pieces), tuple(marks)) if marks else held
-
-
-def _shape(part: Part, lr: float, clock: tuple[float, float], length: float) -> Schedule:
-    scale, tick = clock
-    keys, steps = part.keys, max(length - tick, tick, 1e-9)
-    match part.name.value:
-        case "LinearLR":
-            start, end = keys.number_or("start_factor", 1 / 3).value, keys.number_or("end_factor", 1.0).value
-            return LinearLR(1.0, ticks(steps), start, end)
-        case "ConstantLR":
-            factor = keys.number_or("factor", 1 / 3).value
-            return Sequence((Constant(factor), Constant(1.0)), (steps,))
-        case "MultiStepLR":
-            given = keys.numbers("milestones")
-            marks = sorted(m * scale for m in (given.value if given is not None else ()) if m * scale < length)
-            return MultiStepLR(1.0, tuple(ticks(m) for m in marks), keys.number_or("gamma", 0.1).value)
-        case "StepLR":
-            size = keys.number_or("step_size", 1.0).value * scale
-            return StepLR(1.0, ticks(size), keys.number_or("gamma", 0.1).value)
-        case "ExponentialLR":
-            return ExponentialLR(1.0, keys.number_or("gamma", 1.0).value ** (1.0 / scale))
-        case "PolyLR":
-            power, floor = keys.number_or("power", 1.0).value, keys.number_or("eta_min", 0.0).value / lr
-            return PolynomialLR(1.0, ticks(steps), power, floor)
-        case "OneCycleLR":
-            top, total = keys.number_or("eta_max", lr).value, keys.number_or("total_steps", length).value
-            return OneCycleLR(top / lr, ticks(total * scale), keys.number_or("pct_start", 0.3).value)
-        case _:
-            horizon = keys.number("T_max")
-            floor = keys.number_or("eta_min", 0.0).value / lr
-            ratio = keys.number("eta_min_ratio")
-            return CosineAnnealingLR(
-                1.0, ticks(horizon.value * scale if horizon is not None else length), ratio.value if ratio else floor
-            )
 
 
 def _facts(keys: Keys, parts: Seq[Part], total: Count) -> dict[str, Setting[Any]]:

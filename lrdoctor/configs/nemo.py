@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import Keys, interpolated
-from lrdoctor.configs.shapes import ticks, warmed
+from lrdoctor.configs.shapes import ahead, ticks, warmed
 from lrdoctor.configs.tree import Document
 from lrdoctor.configs.yaml_tree import as_omegaconf
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import Constant, CosineAnnealingLR, InverseSqrt, LinearLR, PolynomialLR, Sequence
+from lrdoctor.schedules import (
+    Constant,
+    CosineAnnealingLR,
+    Floored,
+    InverseSqrt,
+    LinearLR,
+    PolynomialLR,
+    Sequence,
+    WarmupStableDecay,
+)
 
 NAME = "nemo"
 _FAMILIES = {
@@ -25,8 +35,14 @@ _FAMILIES = {
     "PolynomialDecayAnnealing": "PolynomialLR",
     "InverseSquareRootAnnealing": "InverseSqrt",
     "NoamAnnealing": "InverseSqrt",
+    "NoamHoldAnnealing": "InverseSqrt",
+    "SquareAnnealing": "PolynomialLR",
+    "SquareRootAnnealing": "PolynomialLR",
+    "PolynomialHoldDecayAnnealing": "PolynomialLR",
+    "WarmupHoldAnnealLinear": "WarmupStableDecay",
+    "WarmupHoldAnnealOneMinusSquareRoot": "WarmupStableDecay",
 }
-_COMPUTED = ("CosineAnnealing", "WarmupPolicy", "WarmupHoldPolicy", "WarmupAnnealing", "PolynomialDecayAnnealing")
+_SQUARE_LEAST = 1e-5  # SquareAnnealing's min_lr
 
 
 def sniff(document: Document) -> int:
@@ -50,7 +66,9 @@ def plan(document: Document, context: Context) -> Plan:
     total, length = _length(trainer, updates)
     warmup = _warmup(block, total)
     kind = name.value if name is not None else ""
-    unmade = "" if not kind or kind in _COMPUTED else f"{kind} is not computed here"
+    unmade = "" if not kind or kind in _FAMILIES else f"{kind} is not computed here"
+    if kind == "NoamAnnealing":
+        lr, unmade = _noam_peak(block, lr, warmup)
     horizon, ignored = _horizon(block, trainer)
     return Plan(
         path=document.path,
@@ -117,11 +135,18 @@ def _horizon(block: Keys, trainer: Keys) -> tuple[Setting[float] | None, list[Ig
     return other, [Ignored(own, why, "set trainer.max_steps, or leave this one out", instead=steps)]
 
 
-def _maker(kind: str, lr: float, block: Keys, warmup: WarmupPlan | None) -> Callable[[float], Schedule]:
-    floor = block.number_or("min_lr", 0.0).value
-    constant = block.number_or("constant_steps", 0.0).value
-    hold = block.number_or("hold_steps", 0.0).value
+def _noam_peak(
+    block: Keys, factor: Setting[float] | None, warmup: WarmupPlan | None
+) -> tuple[Setting[float] | None, str]:
+    """(peak, why there is none): Noam's `lr` is a factor of 1 / sqrt(d_model * warmup)."""
+    width, steps = block.number("d_model"), warmup.steps.value if warmup is not None else None
+    if factor is None or width is None or steps is None or width.value <= 0 or steps <= 0:
+        return None, "NoamAnnealing takes its peak from d_model and the warmup, which are not both known"
+    note = "lr / sqrt(d_model * warmup_steps)"
+    return block.derived(factor.value / math.sqrt(width.value * steps), factor, note), ""
 
+
+def _maker(kind: str, lr: float, block: Keys, warmup: WarmupPlan | None) -> Callable[[float], Schedule]:
     def make(total: float) -> Schedule:
         if warmup is None:
             steps = 0.0
@@ -129,30 +154,65 @@ def _maker(kind: str, lr: float, block: Keys, warmup: WarmupPlan | None) -> Call
             steps = float(int(total * warmup.fraction)) if warmup.fraction is not None else warmup.steps.low
         if not kind:
             return Constant(lr)
-        if kind == "CosineAnnealing" and constant:
-            left = total - steps - constant
+        floor, tail = block.number_or("min_lr", 0.0).value, _length_of(block, "constant", total)
+        if kind == "CosineAnnealing" and tail:
+            left = total - steps - tail
             if left <= 0:
                 raise ValueError("no step is left for the decay")
             return warmed(CosineAnnealingLR(lr, ticks(left), floor, True), steps)
-        main = _main(kind, lr, block, floor, max(1.0, total - steps), hold)
+        if kind == "NoamAnnealing":
+            return _noam(lr, steps, floor)
+        main = _main(kind, lr, block, floor, steps, total)
         if steps <= 0:
             return main
         rise = LinearLR(lr, ticks(steps + 1.0), 1.0 / (steps + 1.0), 1.0 + 1.0 / (steps + 1.0))  # (k + 1) / (W + 1)
-        return Sequence((rise, main), (steps,))
+        return Sequence((rise, ahead(main, 1.0)), (steps + 1.0,))
 
     return make
 
 
-def _main(kind: str, lr: float, block: Keys, floor: float, left: float, hold: float) -> Schedule:
+def _length_of(block: Keys, name: str, total: float) -> float:
+    """`NAME_steps`, or `NAME_ratio` of the run."""
+    ratio = block.number(f"{name}_ratio")
+    return float(int(ratio.value * total)) if ratio is not None else block.number_or(f"{name}_steps", 0.0).value
+
+
+def _noam(peak: float, steps: float, floor: float) -> Schedule:
+    """Both sides meet at the warmup's end; the first update is counted as the second."""
+    fall = Floored(InverseSqrt(peak, steps), floor)
+    rise = LinearLR(peak, ticks(steps), 0.0, 1.0)
+    return Sequence((Constant(peak / steps), ahead(rise, 1.0), fall), (1.0, steps))
+
+
+def _main(kind: str, lr: float, block: Keys, floor: float, steps: float, total: float) -> Schedule:
+    """What follows the warmup. A hold lasts from its end; the decays of those without one are over the whole run."""
+    hold, left = _length_of(block, "hold", total), max(1.0, total - steps)
+    rest = max(1.0, left - hold)
+    power = block.number_or("power", 1.0).value
     match kind:
         case "CosineAnnealing":
             return CosineAnnealingLR(lr, ticks(left), floor, True)
         case "WarmupAnnealing":
             return LinearLR(lr, ticks(left), 1.0, floor / lr)
         case "PolynomialDecayAnnealing":
-            return PolynomialLR(lr, ticks(left), block.number_or("power", 1.0).value, floor)
+            return PolynomialLR(lr, ticks(left), power, floor)
+        case "PolynomialHoldDecayAnnealing":
+            return Sequence((Constant(lr), PolynomialLR(lr, ticks(rest), power, floor)), (hold,))
+        case "SquareAnnealing":
+            return Floored(PolynomialLR(lr, ticks(left), 2.0), block.number_or("min_lr", _SQUARE_LEAST).value)
+        case "SquareRootAnnealing":
+            return Floored(ahead(PolynomialLR(lr, ticks(total), 0.5), steps), floor)
         case "InverseSquareRootAnnealing":
-            return InverseSqrt(lr, left)
+            return InverseSqrt(lr, steps + 1.0)
+        case "NoamHoldAnnealing":
+            fall = InverseSqrt(lr, max(1.0, steps), block.number_or("decay_rate", 0.5).value)
+            return Sequence((Constant(lr), Floored(fall, floor)), (hold,))
+        case "WarmupHoldAnnealLinear" if hold:
+            return WarmupStableDecay(lr, ticks(hold), ticks(rest), "linear", floor / lr)
+        case "WarmupHoldAnnealOneMinusSquareRoot" if hold:
+            return Floored(WarmupStableDecay(lr, ticks(hold), ticks(rest), "1-sqrt"), floor)
+        case "WarmupHoldAnnealLinear" | "WarmupHoldAnnealOneMinusSquareRoot":
+            raise ValueError(f"{kind} jumps where it has no hold")
     return Constant(lr)
 
 

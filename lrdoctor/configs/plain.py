@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -12,6 +12,7 @@ from lrdoctor.configs.context import Context
 from lrdoctor.configs.hf_schedules import FAMILIES as HF_FAMILIES
 from lrdoctor.configs.hf_schedules import METRIC_DRIVEN, hf_schedule
 from lrdoctor.configs.keys import Keys, interpolated
+from lrdoctor.configs.own_spec import no_scheduler, unknown_keys
 from lrdoctor.configs.shapes import warmed
 from lrdoctor.configs.torch_schedules import HORIZONS, torch_schedule
 from lrdoctor.configs.torch_schedules import known as torch_knows
@@ -56,7 +57,11 @@ def sniff(document: Document) -> int:
 
 
 def plan(document: Document, context: Context) -> Plan | None:
-    return mapped_plan(document, context, SchemaMap("", PATHS), NAME)
+    made = mapped_plan(document, context, SchemaMap("", PATHS), NAME)
+    if made is None:
+        return None
+    wrong = *unknown_keys(document.root, PATHS.values()), *no_scheduler(made)
+    return replace(made, misread=(*made.misread, *wrong))
 
 
 def mapped_plan(document: Document, context: Context, schema: SchemaMap, framework: str = "own schema") -> Plan | None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lrdoctor.configs.context import Context
-from lrdoctor.configs.json_tree import read_json
+from lrdoctor.configs.json_tree import is_json_lines, read_json
 from lrdoctor.configs.plain import SchemaMap, mapped_plan
 from lrdoctor.configs.python_tree import read_python
 from lrdoctor.configs.registry import PYTHON_SIGNS, SIGNS, recognise
+from lrdoctor.configs.repeats import repeated
 from lrdoctor.configs.shell_tree import read_shell
 from lrdoctor.configs.toml_tree import read_toml
 from lrdoctor.configs.tree import Document, SyntaxProblem
@@ -47,17 +48,21 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
     if kind is None:
         raise NotAConfig(f"no config is known to end in {path.suffix or 'nothing'}")
     if len(data) > MAX_BYTES:
-        raise NotAConfig(f"it has {len(data):,} bytes, more than any config")
+        raise NotAConfig(f"it has more than {MAX_BYTES:,} bytes, as no config has")
     if schema is None and not (PYTHON_SIGNS if kind == "python" else SIGNS).search(data):
         raise NotAConfig("nothing in it speaks of a learning rate")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"the file is no UTF-8 text ({error.reason} at byte {error.start})"
-        return [Broken(str(path), problem, Place(str(path)))]
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        problem = f"the file is no UTF-8 text: {error.reason}"
+        return [Broken(str(path), problem, Place(str(path), line, column, line, column + 1))]
     try:
         documents = parse(path, text, kind)
     except SyntaxProblem as error:
+        if kind == "json" and is_json_lines(text):
+            raise NotAConfig("it holds an object a line, as logs do") from error
         return [Broken(str(path), error.problem, error.place)]
     context = context if context.load is not None else replace(context, load=load)
     plans: list[Plan | Broken] = []
@@ -67,10 +72,25 @@ def read_plans(path: Path, data: bytes, context: Context, schema: SchemaMap | No
             plan = mapped_plan(document, context, schema)
         else:
             plan = framework.plan(document, context) if framework is not None else None
-        plans += [plan] if plan is not None else []
+        if plan is not None:
+            plans.append(_completed(plan, document))
     if not plans:
         raise NotAConfig("it is no training config of a framework that is known here")
     return plans
+
+
+def _completed(plan: Plan, document: Document) -> Plan:
+    """The plan with keys that stand twice, and with a reason where its numbers make no schedule."""
+    ignored = (*plan.ignored, *repeated(document.root, document.kind))
+    if plan.make is None or not plan.total.known:
+        return replace(plan, ignored=ignored)
+    try:
+        plan.make(plan.total.low)
+    except LookupError as error:
+        return replace(plan, ignored=ignored, make=None, unmade=f"it needs {error.args[0]}")
+    except (ValueError, TypeError, ArithmeticError) as error:
+        return replace(plan, ignored=ignored, make=None, unmade=str(error))
+    return replace(plan, ignored=ignored)
 
 
 def parse(path: Path, text: str, kind: str) -> list[Document]:

@@ -26,6 +26,9 @@ SIGNS = re.compile(
     rb"|train_batch_size|train_micro_batch|num_train_epochs|max_duration|warmup|MAX_ITER|lr_config|optim_wrapper"
 )
 
+RECORDS = ("log_history", "_wandb")
+"""Keys of what a training writes of itself: Transformers' trainer_state.json, the config.yaml of a W&B run."""
+
 PYTHON_SIGNS = re.compile(
     rb"^(?:param_scheduler|optim_wrapper|lr_config|_base_|max_iters|lr_decay_iters|train_cfg)\s*=", re.MULTILINE
 )
@@ -48,7 +51,7 @@ def frameworks() -> tuple[Framework, ...]:
 
 def recognise(document: Document) -> Framework | None:
     """The framework whose signs are strongest, the earlier in MODULES where two are equal; None for no config."""
-    if not document.root.is_mapping:
+    if not document.root.is_mapping or any(document.root.get(key) is not None for key in RECORDS):
         return None
     ranked = [(framework.sniff(document), -place) for place, framework in enumerate(frameworks())]
     score, place = max(ranked)

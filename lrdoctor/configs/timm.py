@@ -11,16 +11,17 @@ from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.keys import Keys
-from lrdoctor.configs.shapes import ahead, ticks
+from lrdoctor.configs.shapes import MOST_CYCLES, ahead, ticks
 from lrdoctor.configs.tree import Document
 from lrdoctor.model.count import Count
 from lrdoctor.model.place import Place
 from lrdoctor.model.plan import Batch, Ignored, Plan, Setting, WarmupPlan
 from lrdoctor.model.schedule import Schedule
-from lrdoctor.schedules import CosineAnnealingLR, Held, LinearLR, MultiStepLR, PolynomialLR, Sequence, StepLR
+from lrdoctor.schedules import Constant, CosineAnnealingLR, Held, LinearLR, MultiStepLR, PolynomialLR, Sequence, StepLR
 
 NAME = "timm"
 LR_BASE, LR_BASE_SIZE = 0.1, 256.0
+_IN_CYCLES = ("cosine", "poly")
 _FAMILIES = {
     "cosine": "CosineAnnealingLR",
     "step": "StepLR",
@@ -47,12 +48,13 @@ def plan(document: Document, context: Context) -> Plan:
         keys.number("grad_accum_steps"),
         context.world(devices.value if devices is not None else None),
     )
+    updates = context.updates_per_epoch(batch)
     lr, lr_told = _lr(keys, optimizer.value, batch)
     sched = keys.text_or("sched", "cosine")
     epochs, cooldown = keys.number_or("epochs", 300.0), keys.number_or("cooldown_epochs", 0.0).value
     ramp = keys.number_or("warmup_epochs", 5.0)
     prefix = keys.flag("warmup_prefix")
-    total = epochs.value + (cooldown if sched.value == "cosine" else 0.0) + (ramp.value if prefix else 0.0)
+    total = _length(keys, sched.value, epochs.value, cooldown) + (ramp.value if prefix else 0.0)
     unmade = "" if sched.value in _FAMILIES and sched.value != "plateau" else f"{sched.value} is not computed here"
     if lr is None:
         unmade = "the learning rate follows the batch, and the number of processes is unknown"
@@ -71,9 +73,9 @@ def plan(document: Document, context: Context) -> Plan:
         batch=batch,
         total=Count.exactly(total),
         length=epochs,
-        updates_per_epoch=context.updates_per_epoch(batch),
+        updates_per_epoch=updates,
         family=_FAMILIES.get(sched.value, "Unknown"),
-        make=None if unmade or lr is None else _maker(keys, sched.value, lr.value, ramp.value),
+        make=None if unmade or lr is None else _maker(keys, sched.value, lr.value, ramp.value, updates.value),
         unmade=unmade,
         warmup=WarmupPlan(Count.exactly(ramp.value), ramp) if ramp.value > 0 else None,
         facts=_facts(keys, floor, lr_told),
@@ -99,14 +101,27 @@ def _lr(keys: Keys, optimizer: str, batch: Batch) -> tuple[Setting[float] | None
     return keys.derived(base.value * (math.sqrt(ratio) if root else ratio), base, told), told
 
 
-def _maker(keys: Keys, name: str, lr: float, ramp: float) -> Callable[[float], Schedule]:
+def _length(keys: Keys, name: str, epochs: float, cooldown: float) -> float:
+    """Epochs the run takes: `epochs` are those of one cycle, of which there may be several."""
+    if name not in _IN_CYCLES:
+        return epochs
+    limit, growth = _cycles(keys)
+    return float(math.floor(sum(epochs * growth**number for number in range(limit)))) + cooldown
+
+
+def _cycles(keys: Keys) -> tuple[int, float]:
+    """(how many cycles, by how much each is longer than the one before)."""
+    limit = keys.number_or("lr_cycle_limit", 1.0).value
+    return int(min(max(limit, 1.0), MOST_CYCLES)), keys.number_or("lr_cycle_mul", 1.0).value
+
+
+def _maker(keys: Keys, name: str, lr: float, ramp: float, updates: float | None) -> Callable[[float], Schedule]:
     start = keys.number_or("warmup_lr", 1e-5).value
     prefix = keys.flag("warmup_prefix")
     held = not keys.flag("sched_on_updates")
-    main = _main(keys, name, lr)
 
     def make(total: float) -> Schedule:
-        whole: Schedule = main
+        main = whole = _main(keys, name, lr, early=1.0 if held else 1.0 / updates if updates else 0.0)
         if ramp > 0:
             rise = LinearLR(lr, ticks(ramp), start / lr, 1.0)
             whole = Sequence((rise, main if prefix else ahead(main, ramp)), (ramp,))
@@ -115,8 +130,11 @@ def _maker(keys: Keys, name: str, lr: float, ramp: float) -> Callable[[float], S
     return make
 
 
-def _main(keys: Keys, name: str, lr: float) -> Schedule:
-    """The main curve. Without warmup_prefix it counts from epoch 0, beneath the warmup."""
+def _main(keys: Keys, name: str, lr: float, *, early: float) -> Schedule:
+    """The main curve. Without warmup_prefix it counts from epoch 0, beneath the warmup.
+
+    `early` is the part of an epoch by which a milestone comes too soon: one call of the scheduler's step.
+    """
     epochs, floor = keys.number_or("epochs", 300.0).value, keys.number_or("min_lr", 0.0).value
     rate, every = keys.number_or("decay_rate", 0.1).value, keys.number_or("decay_epochs", 90.0).value
     if name == "step":
@@ -124,10 +142,22 @@ def _main(keys: Keys, name: str, lr: float) -> Schedule:
     if name == "multistep":
         marks = keys.numbers("decay_milestones", "decay_epochs")
         given = marks.value if marks is not None else (90.0, 180.0, 270.0)
-        return MultiStepLR(lr, tuple(ticks(max(0.0, mark - 1.0)) for mark in sorted(given)), rate)  # one epoch early
-    if name == "poly":
-        return PolynomialLR(lr, ticks(epochs), rate, floor)
-    return CosineAnnealingLR(lr, ticks(epochs), floor, True, keys.number_or("lr_k_decay", 1.0).value)
+        return MultiStepLR(lr, tuple(ticks(max(0.0, mark - early)) for mark in sorted(given)), rate)
+    limit, growth = _cycles(keys)
+    shrink, k_decay = keys.number_or("lr_cycle_decay", 0.5).value, keys.number_or("lr_k_decay", 1.0).value
+    if name == "poly" and k_decay != 1.0:
+        raise ValueError("lr_k_decay is not followed under poly")
+
+    def cycle(number: int) -> Schedule:
+        top, length = lr * shrink**number, ticks(epochs * growth**number)
+        if name == "poly":
+            return PolynomialLR(top, length, rate, floor)
+        return CosineAnnealingLR(top, length, floor, True, k_decay)
+
+    if limit == 1:
+        return cycle(0)
+    ends = [sum(epochs * growth**one for one in range(number + 1)) for number in range(limit)]
+    return Sequence((*(cycle(number) for number in range(limit)), Constant(floor)), tuple(ends))
 
 
 def _facts(keys: Keys, floor: Setting[float], told: str) -> dict[str, Setting[Any]]:

@@ -76,7 +76,9 @@ def _linear(lr: float, a: Arguments) -> Schedule:
 def _cyclic(lr: float, a: Arguments) -> Schedule:
     del lr  # CyclicLR sets its own
     up = float(a.get("step_size_up", 2000))
-    return CyclicLR(float(a["base_lr"]), float(a["max_lr"]), ticks(up), ticks(float(a.get("step_size_down") or up)))
+    down = float(a.get("step_size_down") or up)
+    mode, gamma = str(a.get("mode", "triangular")), float(a.get("gamma", 1.0))
+    return CyclicLR(float(a["base_lr"]), float(a["max_lr"]), ticks(up), ticks(down), mode, gamma)
 
 
 _MAKERS: dict[str, Callable[[float, Arguments], Schedule]] = {
@@ -95,3 +97,5 @@ _MAKERS: dict[str, Callable[[float, Arguments], Schedule]] = {
     "OneCycleLR": _one_cycle,
     "CyclicLR": _cyclic,
 }
+NAMES = tuple(_MAKERS)
+"""The classes that can be computed."""

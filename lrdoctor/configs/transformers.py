@@ -14,7 +14,7 @@ from typing import Any
 
 from lrdoctor.configs.context import Context
 from lrdoctor.configs.deepspeed import companion_plan
-from lrdoctor.configs.hf_schedules import FAMILIES, METRIC_DRIVEN, WITHOUT_WARMUP, floor_of, hf_schedule
+from lrdoctor.configs.hf_schedules import FAMILIES, METRIC_DRIVEN, WITHOUT_WARMUP, floor_of, hf_schedule, refusal
 from lrdoctor.configs.keys import Keys
 from lrdoctor.configs.tree import Document
 from lrdoctor.configs.versions import key as version_key
@@ -26,6 +26,7 @@ from lrdoctor.model.schedule import Schedule
 NAME = "transformers"
 PACKAGE = "transformers"
 VERSIONS = ("5.23", "5.14", "4.57")
+READ = (5, 24)  # the newest version whose schedulers were read
 RATIO_GONE = (5, 15)  # the first version whose TrainingArguments has no warmup_ratio
 SHARES = (5, 0)  # the first version in which a warmup_steps below 1 is a share of the run
 _STRONG = ("per_device_train_batch_size", "lr_scheduler_type", "num_train_epochs")
@@ -137,9 +138,27 @@ def trainer_plan(
         warmup=None if name in WITHOUT_WARMUP else warmup,
         facts=_facts(keys, name, lr, options),
         ignored=tuple(ignored),
-        misread=tuple(keys.misread) + _share_as_steps(keys, version),
+        misread=(
+            *keys.misread,
+            *_share_as_steps(keys, version),
+            *_refused(scheduler, name, lr.value, options, version),
+        ),
         assumptions=(("transformers", version.told), *context.remarks(dataset=length is None or not _fixed(keys))),
     )
+
+
+def refused(scheduler: Setting[str], name: str, lr: float, options: Mapping[str, Any]) -> tuple[Misread, ...]:
+    """A scheduler at which Transformers stops, where the config names it."""
+    why, cure = refusal(name, lr, options) if scheduler.explicit else ("", "")
+    return (Misread(scheduler, why, cure, "refused"),) if why else ()
+
+
+def _refused(
+    scheduler: Setting[str], name: str, lr: float, options: Mapping[str, Any], version: Release
+) -> tuple[Misread, ...]:
+    """None for a name that a version newer than those we read may have."""
+    newer = version_key(version.version)[:2] > READ
+    return () if newer and name not in FAMILIES else refused(scheduler, name, lr, options)
 
 
 def _asks(keys: Keys, key: str) -> bool:

@@ -14,7 +14,8 @@ class Node:
     """A value and its place. `value` is a scalar, a dict of Nodes or a list of Nodes.
 
     `plain` is the text of an unquoted scalar, from which another loader may make another value. `key_places` says where
-    the keys of a mapping stand. `note` says how the value came about where it is not written there itself.
+    the keys of a mapping stand. `note` says how the value came about where it is not written there itself. `repeats`
+    are the values of keys that the same mapping sets again, each placed from its key to its end.
     """
 
     value: Any
@@ -22,6 +23,7 @@ class Node:
     plain: str | None = None
     key_places: Mapping[str, Place] = field(default_factory=dict)
     note: str = ""
+    repeats: tuple[tuple[str, Node], ...] = ()
 
     @property
     def is_mapping(self) -> bool:

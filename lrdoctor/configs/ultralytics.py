@@ -23,6 +23,7 @@ from lrdoctor.schedules import CosineAnnealingLR, Held, LinearLR, Product
 NAME = "ultralytics"
 VERSIONS = ("8.4.190", "8.4.102", "8.3.100")
 WITHOUT_FLOOR = (8, 4, 103)  # the first version whose warmup has no least number of batches
+WITH_MUON = (8, 4)  # from here on `auto` takes MuSGD for long runs
 FLOOR = 100
 NOMINAL = 64.0
 DATASETS = {
@@ -51,7 +52,8 @@ def plan(document: Document, context: Context) -> Plan:
     examples = context.sizes.dataset or listed
     batches = _batches(context, examples, whole)
     warmup = _warmup(keys, batches, epochs.value, floors)
-    optimizer, lr, ignored = _optimizer(keys, examples, whole, epochs.value, classes)
+    sgd = "MuSGD" if version_key(release) >= WITH_MUON else "SGD"
+    optimizer, lr, ignored = _optimizer(keys, examples, whole, epochs.value, classes, sgd)
     lrf = keys.number_or("lrf", 0.01)
     asked = keys.number_or("lr0", 0.01)
     return Plan(
@@ -138,14 +140,14 @@ def _warmup(keys: Keys, batches: Count, epochs: float, floors: tuple[bool, ...])
 
 
 def _optimizer(
-    keys: Keys, examples: Count | None, batch: Setting[float] | None, epochs: float, classes: float | None
+    keys: Keys, examples: Count | None, batch: Setting[float] | None, epochs: float, classes: float | None, sgd: str
 ) -> tuple[Setting[str], Setting[float] | None, list[Ignored]]:
-    """The optimizer and its learning rate. `auto` chooses both, and leaves lr0 unused."""
+    """The optimizer and its learning rate. `auto` chooses both and leaves lr0 unused; `sgd` is what long runs get."""
     optimizer, asked = keys.text_or("optimizer", "auto"), keys.number_or("lr0", 0.01)
     if optimizer.value.lower() != "auto":
         return optimizer, asked, []
     ignored = []
-    chosen, lr = _automatic(examples, batch, epochs, classes)
+    chosen, lr = _automatic(examples, batch, epochs, classes, sgd)
     if asked.explicit and asked.value != 0.01:
         why = "`optimizer: auto` chooses the learning rate and the momentum itself"
         instead = keys.derived(lr, optimizer, "chosen by optimizer: auto") if lr is not None else optimizer
@@ -157,14 +159,14 @@ def _optimizer(
 
 
 def _automatic(
-    examples: Count | None, batch: Setting[float] | None, epochs: float, classes: float | None
+    examples: Count | None, batch: Setting[float] | None, epochs: float, classes: float | None, sgd: str
 ) -> tuple[str, float | None]:
-    """AdamW with round(0.002 * 5 / (4 + classes), 6) up to 10,000 iterations, SGD with 0.01 beyond."""
+    """AdamW with round(0.002 * 5 / (4 + classes), 6) up to 10,000 iterations, a kind of SGD with 0.01 beyond."""
     by_classes = round(0.002 * 5 / (4 + classes), 6) if classes is not None else None
     if examples is None or not examples.known or batch is None:
         return "AdamW", None
     iterations = math.ceil(examples.low / max(batch.value, NOMINAL)) * epochs
-    return ("SGD", 0.01) if iterations > 10_000 else ("AdamW", by_classes)
+    return (sgd, 0.01) if iterations > 10_000 else ("AdamW", by_classes)
 
 
 def _maker(lr: float, lrf: float, cosine: bool, warmup: WarmupPlan | None) -> Any:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 Key = tuple[int, ...]
-_PIN = re.compile(r"^\s*([A-Za-z0-9_.\-]+)\s*(?:\[[^\]]*\])?\s*((?:[=<>!~]=?=?\s*[\w.*]+\s*,?\s*)*)")
-_BOUND = re.compile(r"(===?|~=|<=|>=|<|>|!=)\s*([\w.*]+)")
-_REQUIREMENTS = ("requirements.txt", "requirements/base.txt", "requirements-train.txt", "requirements_train.txt")
+_PIN = re.compile(r"^\s*([A-Za-z0-9_.\-]+)\s*(?:\[[^\]]*\])?\s*\(?((?:[=<>!~^]=?=?\s*[\w.*]+\s*,?\s*)*)")
+_BOUND = re.compile(r"(===?|~=|<=|>=|<|>|!=|\^|~)\s*([\w.*]+)")
+_REQUIREMENTS = ("requirements*.txt", "requirements/*.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,9 @@ def _pins(folder: Path) -> Mapping[str, Version]:
     found: dict[str, Version] = {}
     for name in ("uv.lock", "poetry.lock", "pdm.lock"):
         found = {**_locked(folder / name), **found}
-    for name in _REQUIREMENTS:
-        found = {**_required(folder / name), **found}
+    for pattern in _REQUIREMENTS:
+        for path in sorted(folder.glob(pattern)):
+            found = {**_required(path), **found}
     return {**_project(folder / "pyproject.toml"), **found}
 
 
@@ -92,10 +93,26 @@ def _required(path: Path) -> dict[str, Version]:
 
 
 def _project(path: Path) -> dict[str, Version]:
-    project = _toml(path).get("project", {})
-    groups = [project.get("dependencies", []), *project.get("optional-dependencies", {}).values()]
-    listed = [line for group in groups for line in group]
-    return dict(_pinned(line, path.name) for line in listed if isinstance(line, str))
+    document = _toml(path)
+    project, poetry = _table(document, "project"), _table(_table(document, "tool"), "poetry")
+    groups = [project.get("dependencies"), *_table(project, "optional-dependencies").values()]
+    groups += _table(document, "dependency-groups").values()
+    listed = [line for group in groups if isinstance(group, list) for line in group if isinstance(line, str)]
+    tables = [poetry, *(group for group in _table(poetry, "group").values() if isinstance(group, dict))]
+    listed += [_poetry(name, wanted) for table in tables for name, wanted in _table(table, "dependencies").items()]
+    return dict(_pinned(line, path.name) for line in listed)
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _poetry(name: str, wanted: Any) -> str:
+    """`transformers = "^4.44"` or `{version = "^4.44"}` as a requirement."""
+    version = wanted.get("version", "") if isinstance(wanted, dict) else wanted
+    text = str(version).strip()
+    return f"{name} {text if text[:1] in '=<>!~^*' else f'=={text}'}" if text and text != "*" else name
 
 
 def _pinned(line: str, source: str) -> tuple[str, Version]:
@@ -105,11 +122,20 @@ def _pinned(line: str, source: str) -> tuple[str, Version]:
     for sign, version in _BOUND.findall(bounds):
         if sign in ("==", "===") and "*" not in version:
             exact = version
-        elif sign in (">=", ">", "~="):
+        elif sign in ("==", "~=", "~", "^"):
+            least, below = version.removesuffix(".*"), _next(sign, version)
+        elif sign in (">=", ">"):
             least = version
         elif sign in ("<", "<="):
             below = version if sign == "<" else f"{version}.1"
     return _name(name), Version(exact, source, least, below)
+
+
+def _next(sign: str, version: str) -> str:
+    """The first version that `==4.57.*`, `~=4.44`, `~4.44` and `^4.44` leave out."""
+    parts = list(key(version)) or [0]
+    kept = {"==": len(parts), "~=": max(1, len(parts) - 1), "~": min(2, len(parts)), "^": 1}[sign]
+    return ".".join(str(part) for part in (*parts[: kept - 1], parts[kept - 1] + 1))
 
 
 def _toml(path: Path) -> dict[str, Any]:

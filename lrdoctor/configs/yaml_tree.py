@@ -83,13 +83,17 @@ class _Builder:
         values: dict[str, Node] = {}
         places: dict[str, Place] = {}
         merged: dict[str, Node] = {}
+        repeats: list[tuple[str, Node]] = []
         for key, value in node.value:
             if key.tag == f"{_TAG}merge":
                 merged |= self._merged(value)
                 continue
             name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            if name in values:
+                earlier = values[name]
+                repeats.append((name, replace(earlier, place=places[name].to(earlier.place))))
             values[name], places[name] = self.node(value), self._place(key)
-        return Node({**merged, **values}, self._place(node), key_places=places)
+        return Node({**merged, **values}, self._place(node), key_places=places, repeats=tuple(repeats))
 
     def _merged(self, value: yaml.Node) -> dict[str, Node]:
         """`<<: *base`, or a list of bases of which the first wins."""

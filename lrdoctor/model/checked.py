@@ -51,7 +51,8 @@ class Remark:
 class Checked:
     """Everything one `lrdoctor check` found, sorted by path. `skipped` holds paths that were named and are no config.
 
-    `passed_over` counts files of a walk that are no training config.
+    `passed_over` counts files of a walk that are no training config, `unchanged` those that were not looked at because
+    they are as they were at the revision whose differences alone are wanted.
     """
 
     configs: tuple[CheckedConfig, ...]
@@ -59,3 +60,4 @@ class Checked:
     version: str
     remarks: tuple[Remark, ...] = ()
     passed_over: int = 0
+    unchanged: int = 0

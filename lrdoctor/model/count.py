@@ -27,7 +27,7 @@ class Count:
 
     @property
     def known(self) -> bool:
-        return self.low == self.high
+        return self.low == self.high and math.isfinite(self.low)
 
     @property
     def value(self) -> float | None:

@@ -100,13 +100,14 @@ class Ignored:
 class Misread:
     """A value that is not what it looks like: the framework's loader makes something else of it, or refuses it.
 
-    `about`: "lr" a learning rate, "unit" a share where a number of steps belongs or the reverse, "value" anything else.
+    `about`: "lr" a learning rate, "unit" a share where a number of steps belongs or the reverse, "refused" what the
+    framework stops at with an error, "value" anything else.
     """
 
     setting: Setting[Any]
     why: str
     cure: str
-    about: Literal["lr", "unit", "value"] = "value"
+    about: Literal["lr", "unit", "refused", "value"] = "value"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from lrdoctor.schedules.constant import Constant
 from lrdoctor.schedules.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from lrdoctor.schedules.cyclic import CyclicLR
 from lrdoctor.schedules.exponential import ExponentialLR
+from lrdoctor.schedules.floored import Floored
 from lrdoctor.schedules.inverse_sqrt import InverseSqrt
 from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
 from lrdoctor.schedules.linear import LinearLR
@@ -12,6 +13,7 @@ from lrdoctor.schedules.plateau import ReduceLROnPlateau
 from lrdoctor.schedules.polynomial import PolynomialLR
 from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.range_test import RangeTest
+from lrdoctor.schedules.reflected import Reflected
 from lrdoctor.schedules.stable_decay import WarmupStableDecay
 from lrdoctor.schedules.stepwise import MultiStepLR, StepLR
 from lrdoctor.schedules.unknown import Unknown
@@ -22,6 +24,7 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "Floored",
     "Held",
     "InverseSqrt",
     "LinearLR",
@@ -32,6 +35,7 @@ __all__ = [
     "Product",
     "RangeTest",
     "ReduceLROnPlateau",
+    "Reflected",
     "Sequence",
     "StepLR",
     "Stepped",

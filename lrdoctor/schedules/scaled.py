@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lrdoctor.model.schedule import Schedule
+from lrdoctor.schedules.floored import Floored
 from lrdoctor.schedules.joined import Overlaid, Sequence, Stepped, Warmup
 from lrdoctor.schedules.product import Held, Product
 from lrdoctor.schedules.unknown import Unknown
@@ -19,6 +20,8 @@ def scaled(schedule: Schedule, factor: float) -> Schedule:
         return replace(schedule, main=scaled(schedule.main, factor))
     if isinstance(schedule, Stepped | Held):
         return replace(schedule, schedule=scaled(schedule.schedule, factor))
+    if isinstance(schedule, Floored):
+        return replace(schedule, schedule=scaled(schedule.schedule, factor), least=schedule.least * factor)
     if isinstance(schedule, Product):
         return replace(schedule, main=scaled(schedule.main, factor))
     if isinstance(schedule, Sequence):

@@ -56,6 +56,25 @@ def test_nothing_but_other_files_is_an_error_unless_a_hook_hands_them_over(proje
     assert (result.exit_code, result.output) == (0, "")
 
 
+RECORDS = {
+    "log.json": '{"mode": "train", "lr": 0.02, "step": 50}\n{"mode": "train", "lr": 0.02, "step": 100}\n',
+    "trainer_state.json": json.dumps(
+        {"num_train_epochs": 3, "max_steps": 900, "train_batch_size": 8, "logging_steps": 10,
+         "log_history": [{"learning_rate": 1e-5, "step": 10}]}
+    ),
+    "config.yaml": "wandb_version: 1\n_wandb: {value: {}}\n" + GOOD.replace(": ", ": {value: ").replace("\n", "}\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_a_training_wrote_of_itself_is_no_config(project, run, name):
+    write(project, a_yaml=GOOD)
+    (project / name).write_text(RECORDS[name], encoding="utf-8")
+    document = json.loads(run(".", "--format", "json").stdout)
+    assert [one["path"] for one in document["configs"]] == ["a.yaml"]
+    assert document["passed_over"] == 1
+
+
 def test_a_missing_path_is_a_usage_error(project, run):
     with pytest.raises(UsageError, match="No such file"):
         run("nowhere.yaml")
@@ -77,6 +96,7 @@ def test_git_ignored_and_excluded_files_are_left_alone(project, run, git):
     paths = [one["path"] for one in json.loads(run(".", "--exclude", "keep", "--format", "json").stdout)["configs"]]
     assert paths == ["a.yaml"]
     assert run("out/b.yaml", "--exclude", "out", "--force-exclude").output == ""
+    assert [one["path"] for one in json.loads(run("out", "--format", "json").stdout)["configs"]] == ["out/b.yaml"]
 
 
 def test_standard_input_is_a_file_with_a_name(project, run):
@@ -151,6 +171,24 @@ def test_only_files_that_changed_can_be_asked_for(project, run, git):
     assert [one["path"] for one in document["configs"]] == ["b.yaml", "c.yaml"]
 
 
+def test_what_others_changed_on_the_base_branch_is_no_change_of_this_one(project, run, git):
+    """A branch is compared with the commit at which it left its base, wherever that base is now."""
+    write(project, a_yaml=GOOD, b_yaml=GOOD)
+    git("init", "-q", "-b", "main")
+    git("add", ".")
+    git("commit", "-qm", "before")
+    git("checkout", "-qb", "feature")
+    write(project, a_yaml=GOOD.replace("size: 8", "size: 64"))
+    git("commit", "-qam", "a larger batch")
+    git("checkout", "-q", "main")
+    write(project, a_yaml=GOOD.replace("size: 8", "size: 64"), b_yaml=FAULTY)
+    git("commit", "-qam", "the base moves on")
+    git("checkout", "-q", "feature")
+    document = json.loads(run(".", "--diff-base", "main", "--format", "json").stdout)
+    assert [one["path"] for one in document["configs"]] == ["a.yaml"]
+    assert [code for code, _ in codes(run(".", "--against", "main", "--format", "json"))] == ["LR401"]
+
+
 def test_a_revision_that_is_none_is_a_usage_error_and_no_option_of_git(project, run, git):
     write(project, a_yaml=GOOD)
     git("init", "-q")
@@ -202,6 +240,47 @@ def test_settings_that_cannot_be_are_refused_with_their_place(project, run):
         run("a.yaml")
 
 
+@pytest.mark.parametrize(
+    ("table", "meant"),
+    [
+        ('[tool.lrdoctor]\nfail-onn = "error"', "fail-on"),
+        ('[tool.lrdoctor.sizes."*"]\ndataset-sise = 3', "dataset-size"),
+        ('[tool.lrdoctor.frameworks]\ntransformer = "4.57"', "transformers"),
+        ('[[tool.lrdoctor.schema]]\nmatch = "*"\nlr = "a"\nbatchsize = "b"', "batch-size"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_with_the_one_that_is_meant(project, run, table, meant):
+    write(project, **{"a_yaml": GOOD, "pyproject.toml": table})
+    with pytest.raises(SettingsError, match=f"did you mean `{meant}`"):
+        run("a.yaml")
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_a_key_that_stands_twice_is_reported_where_it_stood_first(project, run, name):
+    texts = {"a.yaml": "learning_rate: 2.0e-05\n" + GOOD, "a.json": "{%s}"}
+    pairs = ('"learning_rate": 1e-5', '"learning_rate": 2e-5', '"per_device_train_batch_size": 8', '"max_steps": 500')
+    (project / name).write_text(texts[name].replace("%s", ",\n".join(pairs)), encoding="utf-8")
+    (one,) = json.loads(run(name, "--format", "json").stdout)["configs"]
+    (finding,) = one["findings"]
+    assert (finding["code"], finding["key"], finding["line"]) == ("LR902", "learning_rate", 1)
+    assert one["schedule"]["peak_lr"] == 2e-5
+
+
+def test_a_change_that_touches_no_config_is_no_failure(project, run, git):
+    write(project, a_yaml=FAULTY)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "before")
+    result = run(".", "--diff-base", "HEAD")
+    assert (result.exit_code, result.stdout) == (0, "0 configs, no finding; 1 file unchanged.\n")
+
+
+def test_text_of_another_encoding_is_refused_at_its_place(project, run):
+    (project / "a.yaml").write_bytes(GOOD.encode() + "note: größe\n".encode("latin-1"))
+    (finding,) = json.loads(run("a.yaml", "--format", "json").stdout)["configs"][0]["findings"]
+    assert (finding["code"], finding["line"], finding["column"]) == ("LR900", 6, 9)
+
+
 def test_the_output_does_not_depend_on_the_order_of_paths(project, run):
     write(project, a_yaml=FAULTY, b_yaml=FAULTY, c_yaml=GOOD)
     assert run("c.yaml", "a.yaml", "b.yaml", "--format", "json").stdout == run(".", "--format", "json").stdout
@@ -231,6 +310,23 @@ def test_a_schedule_of_ones_own_is_written_in_torchs_words(project, run):
     assert one["schedule"]["horizon_steps"] == 20000
     write(project, lrdoctor_yaml=PLAIN.replace("19500", "39500"))
     assert codes(run("lrdoctor.yaml", "--format", "json")) == [("LR303", None)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "cure"),
+    [
+        ("total_steps", "totl_steps", "totl_steps", "Write `total_steps`."),
+        ("{steps: 500", "{step: 500", "warmup.step", "Write `steps`."),
+        ("CosineAnnealingLR", "CosineAnealingLR", "scheduler.name", "Write `CosineAnnealingLR`."),
+        (", T_max: 19500", "", "scheduler.name", "Give `T_max` beside the name."),
+    ],
+)
+def test_a_name_in_it_that_is_none_is_an_error_with_the_one_that_is_meant(project, run, before, after, key, cure):
+    write(project, lrdoctor_yaml=PLAIN.replace(before, after))
+    result = run("lrdoctor.yaml", "--format", "json")
+    (finding,) = json.loads(result.stdout)["configs"][0]["findings"]
+    assert (finding["code"], finding["key"], finding["fix"]["summary"]) == ("LR900", key, cure)
+    assert result.exit_code == 1
 
 
 SCHEMA = """\

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-import yaml
 
 from .conftest import FAULTY, GOOD
 
@@ -152,56 +147,3 @@ def test_a_page_that_is_not_ours_is_kept(configs, run):
 def test_the_output_can_go_to_a_file(configs, run):
     assert run("a.yaml", "--format", "json", "--output", "out.json").stdout == ""
     assert json.loads((configs / "out.json").read_text(encoding="utf-8"))["format_version"] == 1
-
-
-def lrdoctor_on_path(folder: Path) -> dict[str, str]:
-    """An environment in which `lrdoctor` is this checkout and installing it does nothing."""
-    bin_ = folder / "bin"
-    bin_.mkdir()
-    for name, body in (
-        ("lrdoctor", f'exec "{sys.executable}" -m lrdoctor "$@"'),
-        ("python", f'case "$*" in *"pip install"*) exit 0;; esac; exec "{sys.executable}" "$@"'),
-    ):
-        file = bin_ / name
-        file.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
-        file.chmod(0o755)
-    return {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the action's steps are bash")
-def test_the_actions_own_commands_annotate_the_line_of_a_planted_fault(configs):
-    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    inputs = {name: str(value["default"]) for name, value in action["inputs"].items()}
-    inputs |= {"sarif-file": "out.sarif", "fail-on": "warning"}
-    summary = configs / "summary.md"
-    environment = {**lrdoctor_on_path(configs), "GITHUB_STEP_SUMMARY": str(summary)}
-    for step in action["runs"]["steps"]:
-        given = {key: inputs[value.split("inputs.")[1].split(" ")[0]] for key, value in step["env"].items()}
-        done = subprocess.run(
-            ["bash", "-e", "-c", step["run"]],
-            cwd=configs,
-            env={**environment, **given},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert "::warning file=a.yaml,line=5,endLine=5,col=1" in done.stdout
-    assert "LR502" in summary.read_text(encoding="utf-8")
-    assert json.loads((configs / "out.sarif").read_text(encoding="utf-8"))["version"] == "2.1.0"
-
-
-def test_the_hooks_entry_takes_any_files_of_a_commit(configs):
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    (configs / "other.yaml").write_text("kind: Service\n", encoding="utf-8")
-    (configs / "setup.py").write_text("print('no config')\n", encoding="utf-8")
-    entry = hook["entry"].split()
-    environment = lrdoctor_on_path(configs)
-
-    def commit(*files: str) -> subprocess.CompletedProcess[str]:
-        command = [str(configs / "bin" / entry[0]), *entry[1:], *files]
-        return subprocess.run(command, cwd=configs, env=environment, capture_output=True, text=True, check=False)
-
-    assert commit("other.yaml", "setup.py").returncode == 0
-    assert commit("other.yaml", "setup.py").stdout == ""
-    assert "LR502" in commit("other.yaml", "a.yaml").stdout

@@ -6,9 +6,11 @@ import json
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lrdoctor import synth
 from lrdoctor.configs import NotAConfig
 from lrdoctor.engine import apply_rules, load_rules
 from lrdoctor.model.checked import Checked, CheckedConfig
@@ -24,8 +26,14 @@ SPECS = [
     for index, case in enumerate(rule.cases)
     if isinstance(case.spec, ConfigSpec)
 ]
+TABLES = sorted((Path(__file__).parents[2] / "fixtures" / "executed").glob("*.json"))
+SPECS += [
+    (path.stem, index, synth.config(case["config"], case["file"], **case["sizes"]))
+    for path in TABLES
+    for index, case in enumerate(json.loads(path.read_text(encoding="utf-8"))["cases"][::4])
+]
 ODD = ("null", "''", "[]", "{}", "[1, 2]", "-1", "0", "1e400", "true", "{a: b}", "0.5", "1e-4", "9" * 30, "???", "1..2")
-_VALUE = re.compile(r"(?<=[:=] )[^\s,{}\[\]]+")
+_VALUE = re.compile(r"(?:(?<=[:=] )|(?<==)|(?<=-\w{2} )|(?<=iters ))[^\s,{}\[\]()=]+")
 
 
 def changed(spec: ConfigSpec, seed: int) -> list[ConfigSpec]:

@@ -127,7 +127,7 @@ def test_gpt_neox_takes_dashes_and_its_warmup_as_a_share_of_the_decay(plan_of):
     """
     plan = plan_of(text, "a.yml")
     assert (plan.framework, plan.warmup.steps.value) == ("gpt-neox", 50)
-    assert plan.schedule.lr_at([25, 50, 500, 999]) == pytest.approx([3e-4, 6e-4, 6e-5, 6e-5])
+    assert plan.schedule.lr_at([25, 50, 500, 950]) == pytest.approx([3e-4, 6e-4, 6e-5, 6e-4])  # it climbs back
 
 
 def test_megatrons_flags_are_read_from_a_script(plan_of):
@@ -183,6 +183,14 @@ def test_lightning_steps_once_an_epoch(plan_of):
 @pytest.mark.parametrize(("trainer", "total"), [("devices: 1", 1000), ("max_epochs: 10, max_steps: 200", 2)])
 def test_lightning_ends_with_whichever_limit_comes_first(plan_of, trainer, total):
     assert plan_of(LIGHTNING.format(trainer), steps_per_epoch=100).total.value == total
+
+
+@pytest.mark.parametrize(("marks", "found"), [("[30, 120]", 1), ("[30, 60]", 0)])
+def test_a_milestone_behind_the_end_of_the_run_is_ignored(plan_of, marks, found):
+    lightning = LIGHTNING.format("max_epochs: 90").replace("StepLR", "MultiStepLR")
+    assert len(plan_of(lightning.replace("step_size: 30", f"milestones: {marks}")).ignored) == found
+    mmcv = f"optimizer = dict(lr=0.1)\nlr_config = dict(policy='step', step={marks})\nrunner = dict(max_epochs=90)"
+    assert len(plan_of(mmcv, "config.py").ignored) == found
 
 
 HYDRA = {

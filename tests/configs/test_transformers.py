@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.configs import Context, Sizes, read_plans
-from lrdoctor.configs.hf_schedules import hf_schedule
+from lrdoctor.configs.hf_schedules import FAMILIES, hf_schedule
 from lrdoctor.model.count import Count
 
 LR, TOTAL = 2e-4, 200
@@ -153,3 +153,39 @@ def test_a_public_run_is_reproduced_from_its_arguments_alone(run, per_epoch):
     planned = plan.schedule.lr_at(steps)  # logged after scheduler.step()
     assert len(logged) >= 100
     assert np.abs(planned - lrs).max() <= 5e-6 * plan.lr.value
+
+
+def test_every_scheduler_of_the_installed_transformers_is_known():
+    transformers = pytest.importorskip("transformers")
+    assert {str(one.value) for one in transformers.SchedulerType} <= set(FAMILIES)
+
+
+NAMED = BASE.replace("lr_scheduler_type: cosine", "lr_scheduler_type: {}").replace("2.0e-5", "{}")
+
+
+@pytest.mark.parametrize(
+    ("name", "lr", "more", "cure"),
+    [
+        ("cosin", "2.0e-5", "", "write `cosine`"),
+        ("cosine_with_min_lr", "2.0e-5", "", "give it what it needs"),
+        ("cosine_with_min_lr", "2.0e-5", "lr_scheduler_kwargs: {{min_lr: 1.0e-6, min_lr_rate: 0.1}}", "give it what"),
+        ("warmup_stable_decay", "2.0e-5", "", "give it what it needs"),
+        ("polynomial", "1.0e-8", "", "give it what it needs"),
+    ],
+)
+def test_a_scheduler_transformers_stops_at_is_told(plan_of, name, lr, more, cure):
+    transformers, torch = pytest.importorskip("transformers"), pytest.importorskip("torch")
+    plan = plan_of(NAMED.format(lr, name, more.replace("{{", "{").replace("}}", "}")))
+    (item,) = plan.misread
+    assert (item.setting.key, item.about) == ("lr_scheduler_type", "refused")
+    assert item.cure.startswith(cure)
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=float(lr))
+    options = {"min_lr": 1e-6, "min_lr_rate": 0.1} if more else {}
+    with pytest.raises((ValueError, TypeError)):
+        transformers.get_scheduler(
+            name, optimizer, num_warmup_steps=1, num_training_steps=9, scheduler_specific_kwargs=options
+        )
+
+
+def test_a_scheduler_a_newer_version_may_have_is_left_alone(plan_of):
+    assert plan_of(NAMED.format("2.0e-5", "spiral", ""), versions={"transformers": "6.1"}).misread == ()

@@ -60,8 +60,10 @@ def test_optimizer_auto_takes_its_learning_rate_from_the_number_of_classes(plan_
     settings = {"dataset_size": 1000, "beside": {"data.yaml": "nc: 2\n"}}
     plan = plan_of(args("auto", data="data.yaml"), "args.yaml", **settings)
     assert (plan.optimizer.value, plan.lr.value) == ("AdamW", 0.001667)
-    plan = plan_of(args("auto", data="data.yaml"), "args.yaml", **{**settings, "dataset_size": 100_000})
-    assert (plan.optimizer.value, plan.lr.value) == ("SGD", 0.01)
+    for versions, name in ((OLD, "SGD"), (NEW, "MuSGD")):
+        longer = {**settings, "dataset_size": 100_000, "versions": versions}
+        plan = plan_of(args("auto", data="data.yaml"), "args.yaml", **longer)
+        assert (plan.optimizer.value, plan.lr.value) == (name, 0.01)
 
 
 def test_optimizer_auto_without_the_data_set_is_left_open(plan_of):

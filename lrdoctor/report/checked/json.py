@@ -35,6 +35,7 @@ def document(checked: Checked) -> dict[str, Any]:
             for remark in checked.remarks
         ],
         "passed_over": checked.passed_over,
+        "unchanged": checked.unchanged,
     }
 
 

@@ -33,7 +33,8 @@ def headline(checked: Checked) -> str:
     if active:
         found = f"Found {numbers.plural(len(active), 'finding')} ({told}) in {configs}"
     passed = f"; {numbers.plural(checked.passed_over, 'other file')} passed over" if checked.passed_over else ""
-    return f"{found}{passed}."
+    same = f"; {numbers.plural(checked.unchanged, 'file')} unchanged" if checked.unchanged else ""
+    return f"{found}{passed}{same}."
 
 
 def open_questions(one: CheckedConfig) -> str:
