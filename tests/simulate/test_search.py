@@ -34,7 +34,7 @@ def test_hundreds_of_schedules_are_tried_and_the_best_decay_to_zero(found):
 
 
 def test_a_candidates_loss_is_the_laws(fitted, found):
-    theta = np.concatenate([fitted.posteriors[0].draws(50, 0), fitted.posteriors[1].draws(150, 1)])
+    theta = fitted.pool.draws(200)
     for candidate in (found.ranked[0], found.ranked[-1]):
         u = candidate.schedule.lr_at(np.arange(fitted.usable.steps)) / fitted.usable.peak
         wanted = loss(theta, compress(u, [fitted.usable.steps])).mean()
