@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -78,6 +81,20 @@ def _case(
 @pytest.fixture(scope="session")
 def case():
     return _case
+
+
+@pytest.fixture
+def interpreted():
+    """Runs a script with Triton's kernels interpreted, in a process of its own: TRITON_INTERPRET is read once."""
+    pytest.importorskip("triton")
+
+    def run(script: str) -> None:
+        environment = {**os.environ, "TRITON_INTERPRET": "1"}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")
