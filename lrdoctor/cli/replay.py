@@ -49,7 +49,7 @@ def command(
 
     FACTORY is `package.module:function`, imported and called with a seed (and checkpoint=FILE where one is given); it
     returns a lrdoctor.simulate.setting.Setting. `gpt` and `digits` are bundled: a GPT of 120,000 parameters on Python's
-    help texts and a small CNN, which take the run's schedule relative to its peak.
+    help texts and a small CNN on scikit-learn's digits, which take the run's schedule relative to its peak.
 
     The report below the output folder shows predicted against replayed. Seeds are added until the difference is
     decided. Exit status: 0 trained, 2 usage error, 3 nothing readable.

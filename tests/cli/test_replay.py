@@ -72,6 +72,7 @@ def test_the_fix_of_the_audit_is_replayed_with_the_users_own_model(per_epoch, tm
 
 
 def test_a_bundled_model_is_replayed_in_words(per_epoch, tmp_path, capsys):
+    pytest.importorskip("sklearn")
     arguments = (
         "digits",
         "--run",

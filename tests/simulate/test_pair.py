@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections import Counter
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 import pytest
 
-from lrdoctor.errors import UsageError
+from lrdoctor.errors import MissingExtraError, UsageError
 from lrdoctor.readers import read
 from lrdoctor.reconstruct import reconstruct
 from lrdoctor.simulate.pair import Outcome, Pair, compressed, train_pairs
@@ -116,11 +118,35 @@ def test_every_training_is_logged_as_a_run_that_reads_back(tmp_path):
 @pytest.mark.parametrize("name", ["gpt", "digits"])
 def test_a_bundled_training_learns(name):
     """Some 60 updates: enough to be far below what guessing gives."""
+    if name == "digits":
+        pytest.importorskip("sklearn")
     factory = load_factory(name)
     lr = np.concatenate([np.linspace(0.1, 1.0, 10), np.linspace(1.0, 0.1, 50)])
     outcome = train_pairs(factory, (lr * 1e-4, lr), seeds=1)
     assert outcome.gain > 0.3
     assert train_pairs(factory, (lr[:2], lr[:2]), seeds=1).pairs[0].gain == 0.0
+
+
+def test_the_digits_are_scikit_learns_and_without_it_the_extra_is_named(monkeypatch):
+    from lrdoctor.simulate import bundled
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    bundled._written.cache_clear()
+    with pytest.raises(MissingExtraError) as caught:
+        bundled.digits(0)
+    assert "lrdoctor[replay]" in str(caught.value.hint)
+
+
+def test_an_epoch_of_the_digits_shows_each_at_most_once_and_none_that_are_held_out():
+    datasets = pytest.importorskip("sklearn.datasets")
+    images = torch.tensor(datasets.load_digits().images, dtype=torch.float32) / 16.0
+    held = {image.numpy().tobytes() for image in images[::5]}
+    batches = islice(load_factory("digits")(3).batches(0), 22)
+    epoch = [image.numpy().tobytes() for batch, _ in batches for image in batch]
+    rest = [image.numpy().tobytes() for place, image in enumerate(images) if place % 5]
+    assert not Counter(epoch) - Counter(rest)
+    assert len(epoch) == 22 * 64
+    assert not held & set(epoch)
 
 
 def test_a_factory_that_is_none_is_named():
