@@ -48,6 +48,16 @@ def test_the_better_schedule_wins_after_the_least_number_of_seeds():
     assert train_pairs(regression, (GOOD, BAD), seeds=6).decision == "higher"
 
 
+def test_the_curves_of_both_are_means_over_the_seeds_and_end_where_the_trainings_do():
+    outcome = train_pairs(regression, (BAD, GOOD), seeds=2)
+    steps, executed, fixed = outcome.curves
+    assert steps[-1] == UPDATES
+    assert len(steps) == len(executed) == len(fixed) == 20
+    assert executed[-1] == pytest.approx(np.mean([pair.executed for pair in outcome.pairs]))
+    assert fixed[-1] == pytest.approx(np.mean([pair.fixed for pair in outcome.pairs]))
+    assert len(train_pairs(regression, (WILD, GOOD), seeds=1).curves[0]) == 0
+
+
 def test_under_the_same_lr_the_pair_is_the_same_to_the_last_bit_and_nothing_is_decided():
     outcome = train_pairs(regression, (GOOD, GOOD), seeds=3)
     assert len(outcome.pairs) == 3
