@@ -49,8 +49,10 @@ MIN_FALL = 0.25
 
 SETTLE = "train a branch of 5 to 10 % of the run's updates from the last checkpoint, its lr falling to zero"
 
+_ACCURACY = re.compile(r"(^|[^a-z])(acc(uracy)?|top-?[15])($|[^a-z])", re.IGNORECASE)
+_PERPLEXITY = re.compile(r"ppl|perplexity", re.IGNORECASE)  # beside it an accuracy is that of the next token
 _NOT_TOKENS = re.compile(
-    r"(^|[^a-z])(acc(uracy)?|top-?[15]|m?ap(50)?|m?iou|dice|auc|psnr|ssim|fid|mse|mae|rmse|r2|reward|return|wer|bbox|box|seg"
+    r"(^|[^a-z])(m?ap(50)?|m?iou|dice|auc|psnr|ssim|fid|mse|mae|rmse|r2|reward|return|wer|bbox|box|seg"
     r"|resnet\w*|vit\w*|deit\w*|swin\w*|convnext\w*|yolo\w*|detr\w*|unet\w*|image\w*|cifar\w*|mnist|imagenet\w*|coco)($|[^a-z])",
     re.IGNORECASE,
 )
@@ -130,7 +132,11 @@ def _refuse_kind(run: Run, trajectory: Trajectory) -> str | None:
     named = " ".join(str(hint.value) for hint in run.hints if hint.name in ("model", "task"))
     framework = (run.framework or "").lower()
     tags = [curve.tag for curve in trajectory.curves]
-    foreign = next((text for text in (named, *tags) if _NOT_TOKENS.search(text)), None)
+    accuracy_counts = not any(_PERPLEXITY.search(tag) for tag in tags)
+    foreign = next(
+        (text for text in (named, *tags) if _NOT_TOKENS.search(text) or (accuracy_counts and _ACCURACY.search(text))),
+        None,
+    )
     if framework in _NOT_TOKEN_FRAMEWORKS:
         foreign = framework
     if foreign is not None:

@@ -106,6 +106,15 @@ def test_an_accuracy_beside_the_loss(healthy):
     assert "'val/accuracy'" in _reason(_retrained(healthy, curves=(*healthy.trajectory.curves, curve)))
 
 
+def test_an_accuracy_beside_a_perplexity_is_that_of_the_next_token(healthy):
+    loss = healthy.trajectory.curves[0]
+    beside = [replace(loss, tag=tag, role="metric") for tag in ("val/acc", "val/perplexity")]
+    both = _retrained(healthy, curves=(*healthy.trajectory.curves, *beside))
+    assert estimate(both.run, both.trajectory, both.identification, FIX, device="cpu").status == "estimated"
+    other = replace(loss, tag="val/bbox_mAP", role="metric")
+    assert "'val/bbox_mAP'" in _reason(_retrained(both, curves=(*both.trajectory.curves, other)))
+
+
 def test_a_finetuning(healthy):
     hints = (*healthy.run.hints, Hint("finetune", True, "args.yaml", "init_from"))
     assert "fine-tuning" in _reason(replace(healthy, run=replace(healthy.run, hints=hints)))
