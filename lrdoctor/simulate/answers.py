@@ -80,9 +80,8 @@ def answer(examined: Examined, question: Question, siblings: Sequence[Examined] 
     result, refused = None, None
     if question.optimize:
         began = perf_counter()
-        if isinstance(fitted, str):
-            refused = fitted
-        else:
+        refused = fitted if isinstance(fitted, str) else fitted.doubt
+        if not isinstance(fitted, str) and refused is None:
             families = question.families or FAMILIES
             result = search(fitted, families, keep_peak=question.keep_peak, evaluate=evaluate)
     path, steps = examined.run.path, examined.trajectory.steps

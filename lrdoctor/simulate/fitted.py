@@ -20,6 +20,7 @@ from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import RunLosses, losses_of
 from lrdoctor.simulate.pool import Pool, fit_both
 from lrdoctor.simulate.predict import STRUCTURAL_SD, STRUCTURAL_SD_OUTSIDE, Evaluate, Prediction, predict
+from lrdoctor.simulate.tokens import beginning, named_tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +81,12 @@ class Fitted:
     structural_sd: float
     together: int = 1
 
+    @property
+    def doubt(self) -> str | None:
+        """Why no number may be told of the run, whichever schedule is asked for."""
+        usable, pool = self.usable, self.pool
+        return gate.doubt_run(usable.steps, usable.peak, self.library, pool.residual_rms, pool.conflict)
+
     def predict(self, lr: FloatArray, n: FloatArray, evaluate: Evaluate = loss) -> Prediction:
         """The losses after `n` (M,) updates of a run with this LR (T,)."""
         u = lr / self.usable.peak
@@ -101,6 +108,9 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
         return found
     refusal = gate.refuse_losses(found.losses, found.steps, gate.first_update(found.warmup), library)
     refusal = refusal or gate.refuse_peak(found.peak, library, "the run's")
+    named, begins = named_tokens(read.run, read.trajectory), beginning(read.trajectory, found.lr)
+    if not named:
+        refusal = refusal or gate.refuse_beginning(begins)
     if refusal:
         return refusal
     others = [usable(sibling, library) for sibling in siblings]
@@ -114,9 +124,12 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
             )
     observed = [one.observed(found.peak) for one in (found, *others) if isinstance(one, Usable)]
     pool = fit_both(observed, found.peak, library)
-    structural = STRUCTURAL_SD if gate.speaks_of_tokens(read.run, read.trajectory) else STRUCTURAL_SD_OUTSIDE
-    fitted = Fitted(found, pool, observed[0], library, structural, len(observed))
-    return gate.refuse_fit(pool.residual_rms) or fitted
+    known = named or begins is True
+    limit = gate.DOUBTFUL_RESIDUAL if known else gate.MAX_UNNAMED_RESIDUAL
+    structural = STRUCTURAL_SD if known else STRUCTURAL_SD_OUTSIDE
+    return gate.refuse_fit(pool.residual_rms, limit) or Fitted(
+        found, pool, observed[0], library, structural, len(observed)
+    )
 
 
 _SAME_PEAK = 0.02

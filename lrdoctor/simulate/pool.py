@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.fit import SIGMA, Observed, Posterior, fit
 from lrdoctor.simulate.library import Library
-from lrdoctor.simulate.prior import FORMS
+from lrdoctor.simulate.prior import FORMS, Prior
 from lrdoctor.simulate.stacking import form_weights
 
 
@@ -21,6 +21,7 @@ class Pool:
 
     posteriors: tuple[Posterior, ...]
     shares: tuple[float, ...]
+    priors: tuple[Prior, ...] = ()
 
     def mean(self, told: Callable[[Posterior], npt.ArrayLike]) -> FloatArray:
         """The weighted mean of what is told of each posterior."""
@@ -39,7 +40,15 @@ class Pool:
         """Root mean square of the residuals of ln loss, noise taken out, of the worse fit."""
         return max(posterior.residual_rms for posterior in self.posteriors) * SIGMA
 
+    @property
+    def conflict(self) -> float:
+        """Chi-square of the modes' features under their priors, of the worse: how unlike the library the run is."""
+        return max(
+            (prior.distance(one.mode) for one, prior in zip(self.posteriors, self.priors, strict=True)), default=0.0
+        )
+
 
 def fit_both(observed: Sequence[Observed], peak_lr: float, library: Library) -> Pool:
     """One posterior for each form of the prior, from one run or jointly from several of the same model."""
-    return Pool(tuple(fit(observed, library.prior(peak_lr, form)) for form in FORMS), form_weights(library))
+    priors = tuple(library.prior(peak_lr, form) for form in FORMS)
+    return Pool(tuple(fit(observed, prior) for prior in priors), form_weights(library), priors)

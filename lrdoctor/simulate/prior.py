@@ -51,6 +51,10 @@ class Prior:
         """(7,) precision times mean in parameter space, where the mean alone is not unique."""
         return np.asarray(self.features.T @ np.linalg.solve(self.covariance, self.mean))
 
+    def distance(self, theta: FloatArray) -> float:
+        """Squared Mahalanobis distance of parameters (7,) from the mean."""
+        return float(np.sum((self.whitening @ (self.features @ theta - self.mean)) ** 2))
+
 
 def vague() -> Prior:
     """A wide prior, chosen by us to cover every value joint fits of several schedules gave.

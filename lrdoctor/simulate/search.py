@@ -127,7 +127,7 @@ def _candidates(fitted: Fitted, families: tuple[str, ...], keep_peak: bool) -> I
             for ratio in (1.0,) if keep_peak else _PEAKS:
                 peak = ratio * usable.peak
                 schedule = Warmup(main(peak), float(warmup), _START_FACTOR)
-                if not gate.doubts(schedule, u * peak, usable.peak, fitted.library, 0.0):
+                if not gate.doubt_remedy(schedule, u * peak, usable.peak, fitted.library):
                     yield _Tried(f"{name}, peak {peak:.3g}, warmup {warmup}", schedule, scaled(grid, ratio), ratio)
 
 

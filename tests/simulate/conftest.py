@@ -83,6 +83,19 @@ def case():
     return _case
 
 
+@pytest.fixture(scope="session")
+def without_beginning():
+    """Takes a case to the same one whose losses were logged from update 1,000 on."""
+
+    def cut(one: Case) -> Case:
+        (curve,) = one.trajectory.curves
+        late = curve.steps >= 1_000
+        kept = replace(curve, steps=curve.steps[late], values=curve.values[late], segment=curve.segment[late])
+        return replace(one, trajectory=replace(one.trajectory, curves=(kept,)))
+
+    return cut
+
+
 @pytest.fixture
 def interpreted():
     """Runs a script with Triton's kernels interpreted, in a process of its own: TRITON_INTERPRET is read once."""

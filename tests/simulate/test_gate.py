@@ -212,6 +212,23 @@ def test_a_loss_that_is_not_one_of_tokens(case, law, level):
     assert "nats per token" in _reason(case(losses=moved))
 
 
+def test_losses_that_fall_as_no_models_of_the_library_do(case, law, theta):
+    def steep(done):
+        return law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done, theta + np.array([0, 0.6, 0.6, 0, 0, 0, 0]))
+
+    assert "as those of no model of the library do" in _reason(case(losses=steep))
+
+
+def test_a_misfit_that_only_a_named_language_model_may_have(case, law, without_beginning):
+    def wavy(done):
+        values = law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done)
+        return np.where(done < 800, values, values * (1.0 + 0.007 * np.sin(done / 600)))
+
+    named, unnamed = (case(losses=wavy, model=model) for model in ("llama-124M", "net"))
+    assert estimate(named.run, named.trajectory, named.identification, FIX, device="cpu").status == "estimated"
+    assert "(at most 0.4% is a fit)" in _reason(without_beginning(unnamed))
+
+
 def test_a_loss_that_hardly_falls(case):
     assert "no training from scratch" in _reason(case(losses=lambda done: 3.0 - 1e-5 * done / 100))
 
