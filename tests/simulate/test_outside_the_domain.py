@@ -17,7 +17,7 @@ from lrdoctor.simulate.tokens import beginning
 
 torch = pytest.importorskip("torch")
 
-UPDATES, PEAK, WARMUP = 1_700, 1e-3, 300
+UPDATES, PEAK, WARMUP = 1_900, 1e-3, 300
 COSINE = Warmup(CosineAnnealingLR(PEAK, UPDATES - WARMUP), WARMUP, 0.01)
 
 
@@ -46,7 +46,7 @@ def mlp_log(folder):
     def data(count):
         x = torch.randn(count, 16, generator=generator)
         with torch.no_grad():
-            return x, 2.0 * teacher(x) + 2.0**0.5 * torch.randn(count, 1, generator=generator)
+            return x, 3.0 * teacher(x) + 2.0**0.5 * torch.randn(count, 1, generator=generator)
 
     held, rows = data(2048), []
     for update in range(UPDATES):
