@@ -101,6 +101,7 @@ def _audited(path: str, spec: str | None) -> tuple[Diagnosis, Schedule]:
     from lrdoctor.auditing import Options, audit
     from lrdoctor.errors import NothingReadableError, UsageError
     from lrdoctor.simulate.answers import frame_of
+    from lrdoctor.simulate.gate import LONGEST
     from lrdoctor.simulate.spec import schedule_of
 
     if not Path(path).exists():
@@ -114,6 +115,9 @@ def _audited(path: str, spec: str | None) -> tuple[Diagnosis, Schedule]:
     (diagnosis,) = found.diagnoses
     if diagnosis.trajectory.lead is None:
         raise UsageError("The run logged no learning rate, so there is nothing to replay.", where=path)
+    if diagnosis.trajectory.steps > LONGEST:
+        counted = f"its steps go to {diagnosis.trajectory.steps:,}"
+        raise UsageError("The run is too long to be replayed.", where=path, why=counted)
     if spec is not None:
         return diagnosis, schedule_of(spec, frame_of(diagnosis))
     if diagnosis.remedy is None or diagnosis.remedy.schedule is None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lrdoctor.errors import MissingExtraError
+from lrdoctor.errors import MissingExtraError, UsageError
 from lrdoctor.simulate.setting import Setting
 
 CONTEXT, BATCH = 64, 16
@@ -153,7 +153,15 @@ def _prepare(seed: int) -> None:
 def _load(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: str | None) -> None:
     """A file with `model` and, where it is there, `optimizer` state; tensors and plain values only."""
     if checkpoint is not None:
-        held = torch.load(Path(checkpoint), weights_only=True)
-        model.load_state_dict(held["model"])
-        if "optimizer" in held:
-            optimizer.load_state_dict(held["optimizer"])
+        try:
+            held = torch.load(Path(checkpoint), weights_only=True)
+            model.load_state_dict(held["model"])
+            if "optimizer" in held:
+                optimizer.load_state_dict(held["optimizer"])
+        except Exception as error:  # torch raises whatever the bytes of the file lead to
+            raise UsageError(
+                "The checkpoint does not fit the bundled model.",
+                where=checkpoint,
+                why=f"{type(error).__name__}: {error}",
+                hint="a file torch.save wrote, with the state dicts `model` and perhaps `optimizer`",
+            ) from error

@@ -49,6 +49,9 @@ SPAN = (3_000, 216_000)
 """Updates of a run a number is given for: the library's have 3,000 to 72,000, and the law was seen to hold three times
 longer than it was fitted to (24,000 to 72,000)."""
 
+LONGEST = 10_000_000
+"""Updates beyond which a run is not looked at: its LR is held update by update."""
+
 MIN_PART = 0.5
 """Part of the updates that must lie before a divergence: the rest is extrapolated."""
 
@@ -84,6 +87,11 @@ def _refuse_unit(trajectory: Trajectory) -> str | None:
 
 
 def _refuse_length(trajectory: Trajectory) -> str | None:
+    if trajectory.steps > LONGEST:
+        return (
+            f"the log counts {trajectory.steps:,} updates, and the loss law is tested on {SPAN[1]:,} at most; check "
+            "what its step column counts"
+        )
     if trajectory.steps > FIRST_UPDATE:
         return None
     return (

@@ -15,9 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lrdoctor.errors import UsageError
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.simulate.setting import Factory, Setting
+from lrdoctor.simulate.setting import Factory, Setting, build, code_of_the_user
 
 ARMS = ("executed", "fixed")
 LEAST_SEEDS = 2
@@ -107,17 +106,18 @@ def train_pairs(
     """Train from update `first` to the end of the LRs (T,), executed and fixed, seed after seed until decided.
 
     Every training is logged below `folder` as a TensorBoard run, `seed0/executed` and so on. Raises `UsageError` where
-    the factory gives something else than a Setting.
+    the factory or the training fails, or the factory gives something else than a Setting.
     """
     pairs: list[Pair] = []
     for seed in range(seeds):
         arms = [_arm(factory, seed, checkpoint, lr, name, folder) for name, lr in zip(ARMS, lrs, strict=True)]
         total = len(lrs[0]) - first
         turns = zip(*(_training(arm, first) for arm in arms), strict=True)
-        for done, _ in enumerate(turns, start=1):
-            progress(f"seed {seed}", done, total)
-            if any(arm.broken for arm in arms):
-                break
+        with code_of_the_user("The training"):
+            for done, _ in enumerate(turns, start=1):
+                progress(f"seed {seed}", done, total)
+                if any(arm.broken for arm in arms):
+                    break
         executed, fixed = arms
         pairs.append(Pair(seed, executed.last, fixed.last, tuple(np.array(arm.shown) for arm in arms)))
         for arm in arms:
@@ -157,11 +157,7 @@ class _Arm:
 
 
 def _arm(factory: Factory, seed: int, checkpoint: str | None, lr: FloatArray, name: str, folder: Path | None) -> _Arm:
-    setting = factory(seed) if checkpoint is None else factory(seed, checkpoint=checkpoint)
-    if not isinstance(setting, Setting):
-        raise UsageError(
-            f"The factory gave a {type(setting).__name__}.", hint="it must return lrdoctor.simulate.setting.Setting"
-        )
+    setting = build(factory, seed, checkpoint)
     if setting.peak_lr is not None:
         lr = lr * setting.peak_lr
     writer = None

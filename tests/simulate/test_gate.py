@@ -54,6 +54,10 @@ def test_a_run_that_ends_before_the_law_begins(case):
     assert "the run has 501 updates" in _reason(case(steps=600), LinearLR(1e-3, 600))
 
 
+def test_a_log_whose_steps_can_be_no_updates(healthy):
+    assert "the log counts 12,000,000,000 updates" in _reason(_retrained(healthy, steps=12_000_000_000))
+
+
 def test_no_learning_rate(healthy):
     assert "no learning rate was logged" in _reason(_retrained(healthy, groups=()))
 

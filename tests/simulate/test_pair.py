@@ -167,6 +167,28 @@ def test_a_factory_that_is_none_is_named():
         train_pairs(lambda seed: 5, (GOOD, BAD))
 
 
+def test_what_fails_in_the_users_code_is_told_with_its_place():
+    def no_data(seed):
+        raise RuntimeError("no data here")
+
+    def half_way(seed):
+        return replace(regression(seed), loss=lambda model, batch: model(batch[0]).nothing)
+
+    for factory, why in ((no_data, "RuntimeError: no data here"), (half_way, "AttributeError: ")):
+        with pytest.raises(UsageError, match="failed") as caught:
+            train_pairs(factory, (GOOD, BAD))
+        assert caught.value.why.startswith(why)
+        assert "test_pair.py" in caught.value.where
+
+
+def test_a_file_that_is_no_checkpoint_of_a_bundled_model_is_a_usage_error(tmp_path):
+    (tmp_path / "other.pt").write_bytes(b"step,lr,loss")
+    torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "foreign.pt")
+    for name in ("other.pt", "foreign.pt"):
+        with pytest.raises(UsageError, match="does not fit the bundled model"):
+            load_factory("gpt")(0, checkpoint=str(tmp_path / name))
+
+
 def test_a_schedule_is_played_faster_with_its_ends_and_shape():
     lr = np.linspace(1.0, 0.0, 1_001)
     np.testing.assert_allclose(compressed(lr, 11), np.linspace(1.0, 0.0, 11))
