@@ -14,13 +14,13 @@ from public_curves import PublicCurve
 from lrdoctor.model.arrays import FloatArray, ints
 from lrdoctor.model.trajectory import Curve, Trajectory
 from lrdoctor.simulate import gate
-from lrdoctor.simulate.fit import SIGMA, Observed, Posterior, fit, thin
+from lrdoctor.simulate.fit import SIGMA, Observed, fit, thin
 from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.law import F7, MOMENTUM, MULTI_POWER, Law
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import RunLosses, losses_of
-from lrdoctor.simulate.predict import Prediction, fit_both, pooled, predict
-from lrdoctor.simulate.prior import FORMS
+from lrdoctor.simulate.pool import Pool, fit_both
+from lrdoctor.simulate.predict import Prediction, predict
 
 BASELINES = (MULTI_POWER, MOMENTUM)
 CONSTANT, DECAYED, PEAK = "constant to decayed", "decayed to another", "to another peak lr"
@@ -76,7 +76,7 @@ class Audited:
     end: int
     losses: RunLosses
     observed: Observed
-    posteriors: tuple[Posterior, ...]
+    pool: Pool
     baselines: tuple[FloatArray, ...]
 
 
@@ -152,7 +152,7 @@ def _predicted(audited: Audited, target: PublicCurve, library: Library, shift: f
     source = audited.curve
     ratio = target.peak_lr / source.peak_lr
     grid = compress(target.u * ratio, target.n[-1:])
-    prediction = predict(audited.posteriors, audited.observed, grid, library, peak_ratio=ratio)
+    prediction = predict(audited.pool, audited.observed, grid, library, peak_ratio=ratio)
     known = source.model, _task(source, audited.end, ratio), _last(audited, target), float(target.loss[-1]) + shift
     yield Result(F7.name, *known, float(prediction.loss[-1]), prediction)
     for law, mode in zip(BASELINES, audited.baselines, strict=False):
@@ -197,10 +197,9 @@ def judge_protocol(curves: Sequence[PublicCurve], library: Library) -> Iterator[
         return
     observed = [_whole(curve) for curve in fitted]
     peak = fitted[0].peak_lr
-    modes = [fit(observed, library.prior(peak, form)).mode for form in FORMS]
-    yield _protocol(F7, modes, others)
+    yield _protocol(F7, fit_both(observed, peak, library), others)
     for law in BASELINES:
-        yield _protocol(law, [fit(observed, None, law).mode], others)
+        yield _protocol(law, Pool((fit(observed, None, law),), (1.0,)), others)
 
 
 def _whole(curve: PublicCurve) -> Observed:
@@ -214,13 +213,12 @@ def _after_transient(curve: PublicCurve) -> tuple[FloatArray, FloatArray]:
     return curve.n[keep], curve.loss[keep]
 
 
-def _protocol(law: Law, modes: Sequence[FloatArray], others: Sequence[PublicCurve]) -> Protocol:
+def _protocol(law: Law, pool: Pool, others: Sequence[PublicCurve]) -> Protocol:
     r2, rmse, worst = [], [], []
     for curve in others:
         n, loss = _after_transient(curve)
         grid = compress(curve.u, n)
-        each = [law.evaluate(mode, grid)[0] for mode in modes]
-        off = (pooled(each) if law is F7 else each[0]) - loss
+        off = pool.mean(lambda posterior, grid=grid: law.evaluate(posterior.mode, grid)[0]) - loss  # type: ignore[misc]
         r2.append(1.0 - float(np.sum(off**2) / np.sum((loss - loss.mean()) ** 2)))
         rmse.append(float(np.sqrt(np.mean(off**2))))
         worst.append(float(np.max(np.abs(off) / loss)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,13 @@ import click
 from lrdoctor.cli.shared import progress_bar
 
 if TYPE_CHECKING:
-    from lrdoctor.model.diagnosis import Counterfactual, Diagnosis
+    from lrdoctor.model.diagnosis import Counterfactual, Diagnosis, Trained
     from lrdoctor.model.schedule import Schedule
     from lrdoctor.simulate.pair import Outcome
+
+
+SHORT = 500
+"""Updates a longer run is played in by the bundled trainings, which so end within minutes on two cores."""
 
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,8 +27,9 @@ if TYPE_CHECKING:
 @click.option("--run", "path", required=True, metavar="RUN", help="The run whose schedule is replayed.")
 @click.option("--schedule", "spec", metavar="SPEC", help="The other schedule; by default the fix the audit proposes.")
 @click.option(
-    "--steps", type=click.IntRange(min=2), help="Play the schedules in so many updates.  [default: the run's]"
-)
+    "--steps", type=click.IntRange(min=2),
+    help="Play the schedules in so many updates.  [default: the run's, 500 at most for `gpt` and `digits`]",
+)  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Seeds at most.")
 @click.option("--checkpoint", type=click.Path(exists=True), help="Start from this file, handed to the factory.")
 @click.option("--first-step", type=click.IntRange(min=0), default=0, help="The update the checkpoint was saved after.")
@@ -49,11 +55,12 @@ def command(
 
     FACTORY is `package.module:function`, imported and called with a seed (and checkpoint=FILE where one is given); it
     returns a lrdoctor.simulate.setting.Setting. `gpt` and `digits` are bundled: a GPT of 120,000 parameters on Python's
-    help texts and a small CNN, which take the run's schedule relative to its peak.
+    help texts and a small CNN on scikit-learn's digits, which take the run's schedule relative to its peak.
 
     The report below the output folder shows predicted against replayed. Seeds are added until the difference is
     decided. Exit status: 0 trained, 2 usage error, 3 nothing readable.
     """
+    from lrdoctor.errors import UsageError
     from lrdoctor.report.files import write_text
     from lrdoctor.simulate.device import import_torch
     from lrdoctor.simulate.estimate import estimate
@@ -63,25 +70,38 @@ def command(
     import_torch()
     built = load_factory(factory)
     diagnosis, schedule = _audited(path, spec)
-    lrs = _lrs(diagnosis, schedule, factory)
-    if steps is not None:
-        lrs = (compressed(lrs[0], steps), compressed(lrs[1], steps))
+    executed, fixed = _lrs(diagnosis, schedule, factory)
+    updates = _played(len(executed), steps, factory)
+    if first_step >= updates:
+        raise UsageError(f"The replay has {updates:,} updates, so it cannot start after {first_step:,}.")
+    lrs = compressed(executed, updates), compressed(fixed, updates)
     with progress_bar(quiet) as progress:
         outcome = train_pairs(
             built, lrs, seeds=seeds, first=first_step, checkpoint=checkpoint, folder=out, progress=progress
         )
     predicted = estimate(diagnosis.run, diagnosis.trajectory, diagnosis.identification, schedule, device="cpu")
-    answer = _answer(diagnosis.run.path, schedule, outcome, predicted)
-    _report(diagnosis, predicted, _replayed(answer), out / "report")
+    trained = _trained(factory, outcome)
+    _report(replace(diagnosis, counterfactual=predicted, trained=trained), out / "report")
+    answer = _answer(diagnosis, schedule, trained, predicted)
     text = json.dumps(answer, sort_keys=True, indent=2, allow_nan=False) + "\n"
     write_text(out / "replay.json", text)
-    click.echo(text if format_ == "json" else _text(answer, out), nl=False)
+    click.echo(text if format_ == "json" else _text(answer, trained, out), nl=False)
+
+
+def _played(run_updates: int, steps: int | None, factory: str) -> int:
+    """In how many updates the schedules are played."""
+    from lrdoctor.simulate.setting import BUNDLED
+
+    if steps is not None:
+        return steps
+    return min(run_updates, SHORT) if factory in BUNDLED else run_updates
 
 
 def _audited(path: str, spec: str | None) -> tuple[Diagnosis, Schedule]:
     from lrdoctor.auditing import Options, audit
     from lrdoctor.errors import NothingReadableError, UsageError
     from lrdoctor.simulate.answers import frame_of
+    from lrdoctor.simulate.gate import LONGEST
     from lrdoctor.simulate.spec import schedule_of
 
     if not Path(path).exists():
@@ -95,6 +115,9 @@ def _audited(path: str, spec: str | None) -> tuple[Diagnosis, Schedule]:
     (diagnosis,) = found.diagnoses
     if diagnosis.trajectory.lead is None:
         raise UsageError("The run logged no learning rate, so there is nothing to replay.", where=path)
+    if diagnosis.trajectory.steps > LONGEST:
+        counted = f"its steps go to {diagnosis.trajectory.steps:,}"
+        raise UsageError("The run is too long to be replayed.", where=path, why=counted)
     if spec is not None:
         return diagnosis, schedule_of(spec, frame_of(diagnosis))
     if diagnosis.remedy is None or diagnosis.remedy.schedule is None:
@@ -115,38 +138,42 @@ def _lrs(diagnosis: Diagnosis, schedule: Schedule, factory: str) -> tuple[Any, A
     return executed / scale, fixed / scale
 
 
-def _report(diagnosis: Diagnosis, predicted: Counterfactual, replayed: str, folder: Path) -> None:
-    """The audit's page of the run, with what was predicted and, beside it, how the replay came out."""
-    from dataclasses import replace
+def _trained(factory: str, outcome: Outcome) -> Trained:
+    from lrdoctor.model.diagnosis import SeedEnds, Trained
 
+    seeds = tuple(SeedEnds(pair.seed, pair.executed, pair.fixed) for pair in outcome.pairs)
+    return Trained(factory, outcome.updates, seeds, outcome.gain, outcome.gain_95, outcome.decision, *outcome.curves)
+
+
+def _report(diagnosis: Diagnosis, folder: Path) -> None:
+    """The audit's page of the run, with what was predicted and, beside it, how the replay came out."""
     from lrdoctor import __version__
     from lrdoctor.auditing import Options, rules_of
     from lrdoctor.engine import pages_of
     from lrdoctor.model.diagnosis import Audit
     from lrdoctor.report.html import write_report
 
-    told = replace(predicted, notes=(*predicted.notes, f"replayed: {replayed}"))
     left_out = tuple(text for text in diagnosis.left_out if not text.startswith("re-simulation"))
-    audited = replace(diagnosis, counterfactual=told, left_out=left_out)
+    audited = replace(diagnosis, left_out=left_out)
     write_report(Audit((audited,), (), __version__), folder, pages=pages_of(rules_of(Options())))
 
 
-def _answer(path: str, schedule: Schedule, outcome: Outcome, predicted: Counterfactual) -> dict[str, Any]:
+def _answer(diagnosis: Diagnosis, schedule: Schedule, trained: Trained, predicted: Counterfactual) -> dict[str, Any]:
     from lrdoctor.report.json import counterfactual_fields, schedule_fields
 
-    finite = math.isfinite(outcome.gain)
     return {
         "format_version": 1,
-        "path": path,
+        "path": diagnosis.run.path,
+        "factory": trained.factory,
         "schedule": schedule_fields(schedule),
-        "updates": outcome.updates,
+        "updates": trained.updates,
+        "run_updates": diagnosis.trajectory.steps,
         "pairs": [
-            {"seed": pair.seed, "executed": _number(pair.executed), "fixed": _number(pair.fixed)}
-            for pair in outcome.pairs
+            {"seed": one.seed, "executed": _number(one.executed), "fixed": _number(one.fixed)} for one in trained.seeds
         ],
-        "gain": outcome.gain if finite else None,
-        "gain_95": None if outcome.gain_95 is None else list(outcome.gain_95),
-        "direction": outcome.decision,
+        "gain": _number(trained.gain),
+        "gain_95": None if trained.gain_95 is None else list(trained.gain_95),
+        "direction": trained.direction,
         "predicted": counterfactual_fields(predicted),
     }
 
@@ -155,15 +182,20 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _text(answer: dict[str, Any], out: Path) -> str:
-    lines = [f"{answer['path']}: {answer['updates']:,} updates, {len(answer['pairs'])} seeds"]
-    for pair in answer["pairs"]:
+def _text(answer: dict[str, Any], trained: Trained, out: Path) -> str:
+    from lrdoctor.report.words import trained_caveat, trained_words
+
+    played = "" if answer["updates"] == answer["run_updates"] else f" played in {answer['updates']:,}"
+    lines = [f"{answer['path']}: {answer['run_updates']:,} updates{played}, {len(trained.seeds)} seeds"]
+    for one in trained.seeds:
         ends = ", ".join(
-            f"{name} {'diverged' if pair[name] is None else format(pair[name], '.4f')}"
-            for name in ("executed", "fixed")
+            f"{name} {format(loss, '.4f') if math.isfinite(loss) else 'diverged'}"
+            for name, loss in (("executed", one.executed), ("fixed", one.fixed))
         )
-        lines.append(f"  seed {pair['seed']}: {ends}")
-    lines.append(f"  replayed: {_replayed(answer)}")
+        lines.append(f"  seed {one.seed}: {ends}")
+    lines.append(f"  replayed: {trained_words(trained)}")
+    if played:
+        lines.append(f"  note: {trained_caveat(trained, answer['run_updates'])}")
     predicted = answer["predicted"]
     if predicted["gain"] is None:
         lines.append(f"  predicted: {predicted['status']}: {predicted['reason']}")
@@ -172,13 +204,3 @@ def _text(answer: dict[str, Any], out: Path) -> str:
         lines.append(f"  predicted for the run: a gain of {predicted['gain']:.3f} ({low:+.3f} to {high:+.3f})")
     lines.append(f"  logged below {out}; report: {out / 'report' / 'index.html'}")
     return "\n".join(lines) + "\n"
-
-
-def _replayed(answer: dict[str, Any]) -> str:
-    """How the replay came out, with the interval where there is one."""
-    words = {"lower": "the fix ends lower", "higher": "the fix ends higher", "undecided": "nothing is decided"}
-    text, gain, interval = words[answer["direction"]], answer["gain"], answer["gain_95"]
-    if interval is None:
-        return text
-    size = f" by {abs(gain):.4f}" if answer["direction"] != "undecided" else f", the gain being {gain:+.4f}"
-    return f"{text}{size} (95 % interval of the gain {interval[0]:+.4f} to {interval[1]:+.4f})"

@@ -15,6 +15,7 @@ from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Run
 from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.schedules import RangeTest
 
 FEWEST = 10
 """Losses with an LR beside them that a reading needs."""
@@ -81,6 +82,15 @@ def read_range_test(run: Run, trajectory: Trajectory) -> RangeReading:
     inside = (curve.steps >= steps[0]) & (curve.steps <= steps[-1])
     lr = np.exp(np.interp(curve.steps[inside], steps, np.log(rates)))
     return _reading(run.path, curve.tag, lr, curve.values[inside], identify(trajectory).groups[0].fit)
+
+
+def read_sweep(name: str, lr: FloatArray, loss: FloatArray) -> RangeReading:
+    """Read a sweep just made: losses (T,) of updates whose `lr` (T,) rose by equal factors. ReadError as above."""
+    if len(lr) < FEWEST:
+        raise ReadError("No range test can be read.", where=name, why=f"{len(lr)} updates, {FEWEST} are needed")
+    schedule = RangeTest(float(lr[0]), float(lr[-1]), len(lr) - 1)
+    fit = Fit(schedule, schedule, 0.0, len(lr) - 1.0, "update", 1.0, 0.0, 1.0, True)
+    return _reading(name, "loss", lr, loss, fit)
 
 
 def _reading(path: str, tag: str, lr: FloatArray, loss: FloatArray, fit: Fit) -> RangeReading:

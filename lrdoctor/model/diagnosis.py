@@ -79,12 +79,42 @@ class Counterfactual:
         return self.observed_final_loss - self.interval_90[1], self.observed_final_loss - self.interval_90[0]
 
 
+@dataclass(frozen=True, slots=True)
+class SeedEnds:
+    """The last losses of one seed's two trainings; NaN where that training broke."""
+
+    seed: int
+    executed: float
+    fixed: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A model (`factory`) trained for `updates` under the executed and under the fixed schedule, seed by seed.
+
+    `gain` is the mean of executed less fixed, not finite where a training broke; `gain_95` is None there, and for a
+    single seed. `direction` is the fix's. `steps` (M,) are updates done, `executed` and `fixed` (M,) the mean losses
+    there over the seeds that did not break; empty where all did.
+    """
+
+    factory: str
+    updates: int
+    seeds: tuple[SeedEnds, ...]
+    gain: float
+    gain_95: tuple[float, float] | None
+    direction: Literal["lower", "higher", "undecided"]
+    steps: FloatArray
+    executed: FloatArray
+    fixed: FloatArray
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnosis:
     """One run, from files to verdict. `findings` holds suppressed ones too (see Finding.suppressed_by).
 
     `remedy` is the one that was re-simulated: the first active finding's that has a schedule. `left_out` says which
-    stations were skipped and how to get them ("torch replay: pip install 'lrdoctor[sim]'").
+    stations were skipped and how to get them ("torch replay: pip install 'lrdoctor[sim]'"). `trained` is what
+    `lrdoctor replay` found.
     """
 
     run: Run
@@ -96,6 +126,7 @@ class Diagnosis:
     replay: TorchReplay | None = None
     counterfactual: Counterfactual = Counterfactual("not-needed")
     left_out: tuple[str, ...] = ()
+    trained: Trained | None = None
 
     @property
     def active(self) -> tuple[Finding, ...]:

@@ -15,6 +15,7 @@ from lrdoctor.report.view_findings import FindingCard, finding_cards
 from lrdoctor.report.view_loss import LossView, loss_view
 from lrdoctor.report.view_schedule import ScheduleRow, schedule_rows
 from lrdoctor.report.view_sources import Reading, reading
+from lrdoctor.report.view_trained import TrainedView, trained_view
 from lrdoctor.report.words import UNIT_NAMES, schedule_words, verdict_sentence
 
 
@@ -50,6 +51,7 @@ class RunPage:
     findings: tuple[FindingCard, ...]
     suppressed: tuple[FindingCard, ...]
     loss: LossView
+    trained: TrainedView | None
     replay: str
     schedules: tuple[ScheduleRow, ...]
     agreement: tuple[AgreementRow, ...]
@@ -84,6 +86,7 @@ def run_page(diagnosis: Diagnosis, pages: Pages) -> RunPage:
         findings=tuple(card for card in cards if not card.suppressed_by),
         suppressed=tuple(card for card in cards if card.suppressed_by),
         loss=loss_view(diagnosis),
+        trained=trained_view(diagnosis),
         replay=_replay(diagnosis.replay),
         schedules=schedule_rows(diagnosis),
         agreement=agreement_rows(diagnosis),

@@ -32,7 +32,7 @@ def loss_view(diagnosis: Diagnosis) -> LossView:
         status=counterfactual.status,
         sentence=sentence,
         figures=_figures(counterfactual) if estimated else (),
-        basis=_basis(counterfactual) if estimated else _noted(counterfactual),
+        basis=_basis(counterfactual) if estimated else "",
     )
 
 
@@ -48,11 +48,6 @@ def _figures(counterfactual: Counterfactual) -> tuple[tuple[str, str], ...]:
     if counterfactual.direction is not None:
         figures.append(("Direction", counterfactual.direction))
     return tuple(figures)
-
-
-def _noted(counterfactual: Counterfactual) -> str:
-    """What else is known where nothing was estimated: how a replay came out."""
-    return " ".join(f"{printable(note)}." for note in counterfactual.notes)
 
 
 def _basis(counterfactual: Counterfactual) -> str:

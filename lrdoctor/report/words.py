@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lrdoctor.model.diagnosis import Counterfactual, Diagnosis
+from lrdoctor.model.diagnosis import Counterfactual, Diagnosis, Trained
 from lrdoctor.model.finding import SEVERITIES, Finding
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.trajectory import StepUnit
@@ -64,6 +64,27 @@ def counterfactual_words(counterfactual: Counterfactual) -> str:
         f"with the fix the final loss would have been {numbers.loss(estimate)} "
         f"(90 % interval {numbers.loss(interval[0])} to {numbers.loss(interval[1])}){instead}{prior}"
     )
+
+
+def trained_words(trained: Trained) -> str:
+    """How a real training under both schedules came out, with the interval where there is one."""
+    words = {"lower": "the fix ends lower", "higher": "the fix ends higher", "undecided": "nothing is decided"}
+    text, interval = words[trained.direction], trained.gain_95
+    if interval is None:
+        return text
+    decided = trained.direction != "undecided"
+    size = f" by {abs(trained.gain):.4f}" if decided else f", the gain being {trained.gain:+.4f}"
+    return f"{text}{size} (95 % interval of the gain {interval[0]:+.4f} to {interval[1]:+.4f})"
+
+
+def trained_caveat(trained: Trained, run_updates: int) -> str:
+    """What the training says of the run, and what it does not."""
+    if trained.updates < run_updates:
+        return (
+            f"{count_words(run_updates, 'update')} were played in {trained.updates:,}: so short a training gains more "
+            "from a high LR than the run did, so that even the direction may be another"
+        )
+    return "another model than the run's gains another amount; the direction mostly carries over"
 
 
 def finding_words(finding: Finding) -> str:

@@ -28,6 +28,7 @@ from lrdoctor.schedules import (
     StepLR,
     Warmup,
 )
+from lrdoctor.schedules.beyond_torch import beyond_torch
 
 State = dict[str, object]
 _NEVER = -1  # last_epoch of a part of a SequentialLR whose turn has not come
@@ -68,13 +69,16 @@ def torch_state(groups: Sequence[Schedule], tick: int, moved: str | None = None)
     formula stays in the training script.
     """
     lead = groups[0]
+    refusal = beyond_torch(lead)
+    if refusal:
+        raise NoTorchStateError(refusal)
     if isinstance(lead, Warmup):
         return _sequential(groups, lead, tick, moved)
     if isinstance(lead, ReduceLROnPlateau):
         raise NoTorchStateError("a ReduceLROnPlateau's state is made of a metric's past, which its LR does not tell")
     own = _OWN.get(type(lead))
     if own is None:
-        raise NoTorchStateError(f"torch has no scheduler for {type(lead).__name__}")
+        raise NoTorchStateError(f"torch has no single scheduler for {type(lead).__name__}")
     count = 0 if isinstance(lead, CosineAnnealingWarmRestarts) else tick + 1
     cyclic = isinstance(lead, OneCycleLR | CyclicLR)
     state = {**own(lead, tick), **(_momentum_keys(moved) if cyclic else {}), **_common(groups, tick, count)}
@@ -172,8 +176,6 @@ def _common(groups: Sequence[Schedule], last_epoch: int, count: int) -> State:
 def _sequential(groups: Sequence[Schedule], lead: Warmup, tick: int, moved: str | None) -> State:
     """SequentialLR([LinearLR or ConstantLR, main], milestones=[steps])."""
     steps = math.ceil(lead.steps - 1e-9)
-    if lead.kind not in ("linear", "constant"):
-        raise NoTorchStateError(f"torch has no warmup of the shape {lead.kind}")
     if lead.kind == "linear" and lead.start_factor <= 0.0:
         raise NoTorchStateError("torch's LinearLR cannot start at 0")
     mains = [group.main for group in groups if isinstance(group, Warmup)]
@@ -209,18 +211,6 @@ def _milestones(schedule: MultiStepLR, tick: int) -> State:
     return {"milestones": Counter(schedule.milestones), "gamma": schedule.gamma}
 
 
-def _cosine(schedule: CosineAnnealingLR, tick: int) -> State:
-    if schedule.k_decay != 1.0:
-        raise NoTorchStateError("torch's cosine has no k_decay")
-    return _plain(schedule, tick)
-
-
-def _polynomial(schedule: PolynomialLR, tick: int) -> State:
-    if schedule.eta_min:
-        raise NoTorchStateError("torch's PolynomialLR falls to 0")
-    return _plain(schedule, tick)
-
-
 def _cyclic(schedule: CyclicLR, tick: int) -> State:
     return {
         "max_lrs": [schedule.max_lr],
@@ -234,8 +224,6 @@ def _cyclic(schedule: CyclicLR, tick: int) -> State:
 
 
 def _restarts(schedule: CosineAnnealingWarmRestarts, tick: int) -> State:
-    if schedule.cycle_decay != 1.0:
-        raise NoTorchStateError("torch's warm restarts all begin at the same LR")
     current, length = schedule.position([tick])
     return {
         "T_0": schedule.T_0,
@@ -280,8 +268,8 @@ _OWN: dict[type[Schedule], Callable[[Any, int], State]] = {
     MultiStepLR: _milestones,
     ExponentialLR: _plain,
     LinearLR: _linear,
-    PolynomialLR: _polynomial,
-    CosineAnnealingLR: _cosine,
+    PolynomialLR: _plain,
+    CosineAnnealingLR: _plain,
     CosineAnnealingWarmRestarts: _restarts,
     CyclicLR: _cyclic,
     OneCycleLR: _one_cycle,

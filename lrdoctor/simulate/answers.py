@@ -14,6 +14,7 @@ from lrdoctor.model.identification import Identification
 from lrdoctor.model.run import Run
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.simulate import gate
 from lrdoctor.simulate.estimate import ask, evaluator
 from lrdoctor.simulate.executed import executed_lr, warmup_updates
 from lrdoctor.simulate.fitted import Read, fit_run
@@ -80,9 +81,8 @@ def answer(examined: Examined, question: Question, siblings: Sequence[Examined] 
     result, refused = None, None
     if question.optimize:
         began = perf_counter()
-        if isinstance(fitted, str):
-            refused = fitted
-        else:
+        refused = fitted if isinstance(fitted, str) else fitted.doubt
+        if not isinstance(fitted, str) and refused is None:
             families = question.families or FAMILIES
             result = search(fitted, families, keep_peak=question.keep_peak, evaluate=evaluate)
     path, steps = examined.run.path, examined.trajectory.steps
@@ -94,10 +94,10 @@ def _read(examined: Examined) -> Read:
 
 
 def frame_of(examined: Examined) -> Frame:
-    """What a SPEC leaves out. Where no LR was logged the gate refuses later; any peak does until then."""
+    """What a SPEC leaves out. Where no LR was logged, or far too many updates, the gate refuses later."""
     trajectory = examined.trajectory
     peak = trajectory.peak_lr
-    if trajectory.lead is None or not np.isfinite(peak) or not peak > 0.0:
+    if trajectory.lead is None or not np.isfinite(peak) or not peak > 0.0 or trajectory.steps > gate.LONGEST:
         return Frame(max(trajectory.steps, 1), 1e-3, 0)
     lr = executed_lr(trajectory, examined.identification)
     return Frame(len(lr), float(lr.max()), warmup_updates(lr, examined.identification), trajectory.steps_per_epoch)

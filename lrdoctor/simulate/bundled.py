@@ -1,8 +1,9 @@
-"""Two small trainings that run anywhere torch does: a GPT on Python's own help texts, a CNN on drawn digits."""
+"""Two small trainings that fetch nothing: a GPT on Python's own help texts, a CNN on scikit-learn's digits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lrdoctor.errors import MissingExtraError, UsageError
 from lrdoctor.simulate.setting import Setting
 
 CONTEXT, BATCH = 64, 16
@@ -80,26 +82,14 @@ def _windows(ids: torch.Tensor, seed: int, update: int) -> torch.Tensor:
     return torch.stack([ids[start : start + CONTEXT + 1] for start in starts.tolist()])
 
 
-_SEGMENTS = (
-    "1110111",
-    "0010010",
-    "1011101",
-    "1011011",
-    "0111010",
-    "1101011",
-    "1101111",
-    "1010010",
-    "1111111",
-    "1111011",
-)
-_BARS = (  # rows and columns of the seven segments in a 9 x 6 cell
-    (slice(0, 1), slice(1, 5)), (slice(1, 4), slice(0, 1)), (slice(1, 4), slice(5, 6)), (slice(4, 5), slice(1, 5)),
-    (slice(5, 8), slice(0, 1)), (slice(5, 8), slice(5, 6)), (slice(8, 9), slice(1, 5)),
-)  # fmt: skip
-
-
 def digits(seed: int, checkpoint: str | None = None) -> Setting:
-    """A CNN of two layers on digits drawn as seven segments, shifted and noisy; SGD with momentum, peak LR 0.1."""
+    """A CNN of two layers on the 1,797 written digits of scikit-learn, one in five held out; SGD, peak LR 0.1.
+
+    Raises `MissingExtraError` without scikit-learn.
+    """
+    images, labels = _written()
+    places = torch.arange(len(images))
+    train, held = places[places % 5 != 0], places[places % 5 == 0]
     _prepare(seed)
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
@@ -111,28 +101,39 @@ def digits(seed: int, checkpoint: str | None = None) -> Setting:
     def batches(first: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         update = first
         while True:
-            yield _drawn(64, seed + 1, update)
+            chosen = _shuffled(len(train), seed, update)
+            yield images[train[chosen]], labels[train[chosen]]
             update += 1
 
     def loss(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         return functional.cross_entropy(model(batch[0]), batch[1])
 
     def evaluate(model: nn.Module) -> float:
-        return _mean_loss(model, loss, [_drawn(256, 0, index) for index in range(_EVALUATED)])
+        return _mean_loss(model, loss, [(images[held], labels[held])])
 
     return Setting(model, optimizer, loss, batches, evaluate, peak_lr=0.1)
 
 
-def _drawn(count: int, seed: int, update: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = np.random.default_rng((seed, update))
-    labels = generator.integers(0, 10, count)
-    images = generator.normal(0.0, 0.3, (count, 1, 14, 12)).astype(np.float32)
-    for image, label in zip(images, labels.tolist(), strict=True):
-        top, left = generator.integers(0, 6), generator.integers(0, 7)
-        cell = image[0, top : top + 9, left : left + 6]
-        for bar, lit in zip(_BARS, _SEGMENTS[label], strict=True):
-            cell[bar] += float(lit)
-    return torch.from_numpy(images), torch.from_numpy(labels)
+@cache
+def _written() -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (1797, 1, 8, 8), 0 to 1, and what they show."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise MissingExtraError(
+            "The bundled `digits` are scikit-learn's, which is not installed.",
+            why=str(error),
+            hint="pip install 'lrdoctor[replay]', or take the bundled `gpt`",
+        ) from error
+    pixels, labels = load_digits(return_X_y=True)
+    return torch.tensor(pixels, dtype=torch.float32).reshape(-1, 1, 8, 8) / 16.0, torch.tensor(labels)
+
+
+def _shuffled(count: int, seed: int, update: int, size: int = 64) -> torch.Tensor:
+    """(size,) places of the batch of an update: whole batches of a new order each epoch."""
+    epoch, batch = divmod(update, count // size)
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    return torch.from_numpy(order[batch * size : (batch + 1) * size])
 
 
 def _mean_loss(model: nn.Module, loss: Any, batches: list[Any]) -> float:
@@ -152,7 +153,15 @@ def _prepare(seed: int) -> None:
 def _load(model: nn.Module, optimizer: torch.optim.Optimizer, checkpoint: str | None) -> None:
     """A file with `model` and, where it is there, `optimizer` state; tensors and plain values only."""
     if checkpoint is not None:
-        held = torch.load(Path(checkpoint), weights_only=True)
-        model.load_state_dict(held["model"])
-        if "optimizer" in held:
-            optimizer.load_state_dict(held["optimizer"])
+        try:
+            held = torch.load(Path(checkpoint), weights_only=True)
+            model.load_state_dict(held["model"])
+            if "optimizer" in held:
+                optimizer.load_state_dict(held["optimizer"])
+        except Exception as error:  # torch raises whatever the bytes of the file lead to
+            raise UsageError(
+                "The checkpoint does not fit the bundled model.",
+                where=checkpoint,
+                why=f"{type(error).__name__}: {error}",
+                hint="a file torch.save wrote, with the state dicts `model` and perhaps `optimizer`",
+            ) from error

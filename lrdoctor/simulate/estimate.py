@@ -67,9 +67,9 @@ def ask(fitted: Fitted, schedule: Schedule, evaluate: Evaluate = loss) -> Counte
         return refusal
     n = np.unique(np.round(np.linspace(usable.losses.n[0], _end(fitted), _BAND_KNOTS))).astype(np.float64)
     prediction = fitted.predict(lr, n, evaluate)
-    doubts = gate.doubts(schedule, lr, usable.peak, library, fitted.residual_rms)
-    if doubts:
-        return _direction_only(fitted, prediction, doubts[0])
+    doubt = fitted.doubt or gate.doubt_remedy(schedule, lr, usable.peak, library)
+    if doubt:
+        return _direction_only(fitted, prediction, doubt)
     return _number(fitted, n, prediction, lr)
 
 

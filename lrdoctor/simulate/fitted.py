@@ -14,11 +14,13 @@ from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.simulate import gate
 from lrdoctor.simulate.executed import executed_lr, warmup_updates
 from lrdoctor.simulate.f7 import loss
-from lrdoctor.simulate.fit import SIGMA, Observed, Posterior
+from lrdoctor.simulate.fit import Observed
 from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import RunLosses, losses_of
-from lrdoctor.simulate.predict import STRUCTURAL_SD, STRUCTURAL_SD_OUTSIDE, Evaluate, Prediction, fit_both, predict
+from lrdoctor.simulate.pool import Pool, fit_both
+from lrdoctor.simulate.predict import STRUCTURAL_SD, STRUCTURAL_SD_OUTSIDE, Evaluate, Prediction, predict
+from lrdoctor.simulate.tokens import beginning, named_tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,20 +72,26 @@ def usable(read: Read, library: Library) -> Usable | str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """The audited run with its posteriors, one a form of the prior; `together` counts the runs they were fitted to."""
+    """The audited run with its posteriors; `together` counts the runs they were fitted to."""
 
     usable: Usable
-    posteriors: tuple[Posterior, ...]
+    pool: Pool
     observed: Observed
     library: Library
     structural_sd: float
     together: int = 1
 
+    @property
+    def doubt(self) -> str | None:
+        """Why no number may be told of the run, whichever schedule is asked for."""
+        usable, pool = self.usable, self.pool
+        return gate.doubt_run(usable.steps, usable.peak, self.library, pool.residual_rms, pool.conflict)
+
     def predict(self, lr: FloatArray, n: FloatArray, evaluate: Evaluate = loss) -> Prediction:
         """The losses after `n` (M,) updates of a run with this LR (T,)."""
         u = lr / self.usable.peak
         return predict(
-            self.posteriors,
+            self.pool,
             self.observed,
             compress(u, n),
             self.library,
@@ -91,11 +99,6 @@ class Fitted:
             structural_sd=self.structural_sd,
             evaluate=evaluate,
         )
-
-    @property
-    def residual_rms(self) -> float:
-        """Root mean square of the fit's residuals of ln loss, noise taken out."""
-        return max(posterior.residual_rms for posterior in self.posteriors) * SIGMA
 
 
 def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitted | str:
@@ -105,6 +108,9 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
         return found
     refusal = gate.refuse_losses(found.losses, found.steps, gate.first_update(found.warmup), library)
     refusal = refusal or gate.refuse_peak(found.peak, library, "the run's")
+    named, begins = named_tokens(read.run, read.trajectory), beginning(read.trajectory, found.lr)
+    if not named:
+        refusal = refusal or gate.refuse_beginning(begins)
     if refusal:
         return refusal
     others = [usable(sibling, library) for sibling in siblings]
@@ -117,10 +123,13 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
                 "fitted to one peak at a time, so leave it out"
             )
     observed = [one.observed(found.peak) for one in (found, *others) if isinstance(one, Usable)]
-    posteriors = fit_both(observed, found.peak, library)
-    structural = STRUCTURAL_SD if gate.speaks_of_tokens(read.run, read.trajectory) else STRUCTURAL_SD_OUTSIDE
-    fitted = Fitted(found, posteriors, observed[0], library, structural, len(observed))
-    return gate.refuse_fit(fitted.residual_rms) or fitted
+    pool = fit_both(observed, found.peak, library)
+    known = named or begins is True
+    limit = gate.DOUBTFUL_RESIDUAL if known else gate.MAX_UNNAMED_RESIDUAL
+    structural = STRUCTURAL_SD if known else STRUCTURAL_SD_OUTSIDE
+    return gate.refuse_fit(pool.residual_rms, limit) or Fitted(
+        found, pool, observed[0], library, structural, len(observed)
+    )
 
 
 _SAME_PEAK = 0.02

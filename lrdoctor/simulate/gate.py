@@ -18,6 +18,7 @@ from lrdoctor.model.trajectory import Trajectory
 from lrdoctor.simulate.executed import TRUSTED_FIT_ERROR
 from lrdoctor.simulate.library import Library
 from lrdoctor.simulate.losses import MIN_POINTS, RunLosses
+from lrdoctor.simulate.tokens import foreign_to_tokens
 
 FIRST_UPDATE = 800
 """The law is not fitted to earlier updates: it misses the first transient (residuals of 1 % before, .1 % after)."""
@@ -27,6 +28,13 @@ PAST_WARMUP = 1.15
 
 MAX_RESIDUAL, DOUBTFUL_RESIDUAL = 0.006, 0.010
 """Largest root mean square residual of ln loss, noise taken out, that counts as a fit; and for a direction."""
+
+MAX_UNNAMED_RESIDUAL = 0.004
+"""The same where neither a name nor the beginning of the losses says that this is a language model."""
+
+MAX_CONFLICT = 30.0
+"""Largest chi-square (5 degrees of freedom) between a run's law and what the library leads to expect: left-out models
+have 9 at most."""
 
 MAX_PEAK_RATIO, DOUBTFUL_PEAK_RATIO = 2.5, 4.0
 """The library holds pairs of runs whose peaks differ twofold; a fix that moves the peak much further is not covered."""
@@ -41,6 +49,9 @@ SPAN = (3_000, 216_000)
 """Updates of a run a number is given for: the library's have 3,000 to 72,000, and the law was seen to hold three times
 longer than it was fitted to (24,000 to 72,000)."""
 
+LONGEST = 10_000_000
+"""Updates beyond which a run is not looked at: its LR is held update by update."""
+
 MIN_PART = 0.5
 """Part of the updates that must lie before a divergence: the rest is extrapolated."""
 
@@ -48,18 +59,6 @@ MIN_FALL = 0.25
 """Nats. A run that falls less after its warmup did not learn from scratch."""
 
 SETTLE = "train a branch of 5 to 10 % of the run's updates from the last checkpoint, its lr falling to zero"
-
-_NOT_TOKENS = re.compile(
-    r"(^|[^a-z])(acc(uracy)?|top-?[15]|m?ap(50)?|m?iou|dice|auc|psnr|ssim|fid|mse|mae|rmse|r2|reward|return|wer|bbox|box|seg"
-    r"|resnet\w*|vit\w*|deit\w*|swin\w*|convnext\w*|yolo\w*|detr\w*|unet\w*|image\w*|cifar\w*|mnist|imagenet\w*|coco)($|[^a-z])",
-    re.IGNORECASE,
-)
-_TOKENS = re.compile(
-    r"ppl|perplexity|token|causal|(^|[^a-z])(lm|gpt\w*|llama\w*|mistral\w*|qwen\w*|pythia\w*)($|[^a-z])", re.I
-)
-_NOT_TOKEN_FRAMEWORKS = {"timm", "ultralytics", "detectron2", "mmengine", "mmcv", "mmdetection", "detr", "mae", "sb3"}
-_UNTRAINED_TOKEN_LOSS = 8.5  # ln of a vocabulary of 5000: no image classifier but those of 20,000 classes starts there
-
 
 def first_update(warmup: float) -> float:
     """The first update whose loss is fitted, for a warmup of that many updates."""
@@ -88,6 +87,11 @@ def _refuse_unit(trajectory: Trajectory) -> str | None:
 
 
 def _refuse_length(trajectory: Trajectory) -> str | None:
+    if trajectory.steps > LONGEST:
+        return (
+            f"the log counts {trajectory.steps:,} updates, and the loss law is tested on {SPAN[1]:,} at most; check "
+            "what its step column counts"
+        )
     if trajectory.steps > FIRST_UPDATE:
         return None
     return (
@@ -127,12 +131,7 @@ def _refuse_groups(trajectory: Trajectory) -> str | None:
 
 
 def _refuse_kind(run: Run, trajectory: Trajectory) -> str | None:
-    named = " ".join(str(hint.value) for hint in run.hints if hint.name in ("model", "task"))
-    framework = (run.framework or "").lower()
-    tags = [curve.tag for curve in trajectory.curves]
-    foreign = next((text for text in (named, *tags) if _NOT_TOKENS.search(text)), None)
-    if framework in _NOT_TOKEN_FRAMEWORKS:
-        foreign = framework
+    foreign = foreign_to_tokens(run, trajectory)
     if foreign is not None:
         return (
             f"the loss law holds for language-model pre-training, and {foreign!r} says this run is something else; to "
@@ -141,6 +140,17 @@ def _refuse_kind(run: Run, trajectory: Trajectory) -> str | None:
     if run.declared("finetune") is True:
         return f"the loss law holds for training from scratch, and this run is a fine-tuning; {SETTLE}"
     return None
+
+
+def refuse_beginning(begins: tuple[float, float] | bool | None) -> str | None:
+    """What the first losses say where nothing names the kind of model; `begins` as in `tokens.beginning`."""
+    if not isinstance(begins, tuple):
+        return None
+    update, loss = begins
+    return (
+        f"nothing in the log names a language model, and none has a loss of {loss:.3g} near update {update:.0f}; log a "
+        f"perplexity or the model's name if this is one; else, to see what the fix gains, {SETTLE}"
+    )
 
 
 def _refuse_optimizer(run: Run) -> str | None:
@@ -182,17 +192,28 @@ def refuse_remedy(
     return refuse_peak(peak, library, "the fix's", margin)
 
 
-def doubts(
-    remedy: Schedule, lr: FloatArray, executed_peak: float, library: Library, residual_rms: float
-) -> tuple[str, ...]:
-    """Why the direction alone may be told: tests that failed by a little. Empty where a number is in order."""
-    found = (
-        refuse_peak(executed_peak, library, "the run's", PEAK_MARGIN),
-        refuse_remedy(remedy, lr, executed_peak, library, MAX_PEAK_RATIO, PEAK_MARGIN),
-        refuse_fit(residual_rms, MAX_RESIDUAL),
-        _refuse_span(len(lr)),
+def refuse_conflict(conflict: float) -> str | None:
+    if conflict <= MAX_CONFLICT:
+        return None
+    return (
+        f"the run's losses fall as those of no model of the library do (chi-square {conflict:.0f} on 5 degrees of "
+        f"freedom, at most {MAX_CONFLICT:.0f} is a relative); to see what the fix gains, {SETTLE}"
     )
-    return tuple(doubt for doubt in found if doubt)
+
+
+def doubt_run(steps: int, peak_lr: float, library: Library, residual_rms: float, conflict: float) -> str | None:
+    """Why of this run the direction alone may be told, under whichever fix: a test that failed by a little."""
+    return (
+        refuse_peak(peak_lr, library, "the run's", PEAK_MARGIN)
+        or refuse_fit(residual_rms, MAX_RESIDUAL)
+        or refuse_conflict(conflict)
+        or _refuse_span(steps)
+    )
+
+
+def doubt_remedy(remedy: Schedule, lr: FloatArray, executed_peak: float, library: Library) -> str | None:
+    """The same of this fix."""
+    return refuse_remedy(remedy, lr, executed_peak, library, MAX_PEAK_RATIO, PEAK_MARGIN)
 
 
 def _refuse_span(steps: int) -> str | None:
@@ -246,16 +267,6 @@ def refuse_fit(residual_rms: float, limit: float = DOUBTFUL_RESIDUAL) -> str | N
     if residual_rms <= limit:
         return None
     return (
-        f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {MAX_RESIDUAL:.1%} is a fit); to "
-        f"see what the fix gains, {SETTLE}"
+        f"the loss law misses this run's own losses by {residual_rms:.1%} (at most {min(limit, MAX_RESIDUAL):.1%} is a "
+        f"fit); to see what the fix gains, {SETTLE}"
     )
-
-
-def speaks_of_tokens(run: Run, trajectory: Trajectory) -> bool:
-    """Whether anything besides the losses' level says that this is a language model."""
-    named = [str(hint.value) for hint in run.hints if hint.name in ("model", "task")]
-    tags = [curve.tag for curve in trajectory.curves]
-    if run.hint("max_tokens") is not None or any(_TOKENS.search(text) for text in (*named, *tags)):
-        return True
-    curves = [curve for curve in trajectory.curves if curve.role in ("train-loss", "eval-loss") and len(curve)]
-    return any(float(curve.values[0]) > _UNTRAINED_TOKEN_LOSS for curve in curves)

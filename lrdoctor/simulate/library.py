@@ -15,7 +15,7 @@ import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.f7 import NAMES
-from lrdoctor.simulate.population import Measured, Population, learn, without_prior
+from lrdoctor.simulate.population import Measured, Population, learn, of_features, without_prior
 from lrdoctor.simulate.prior import Form, Prior, vague
 
 SHIPPED = Path(__file__).with_name("library.json")
@@ -35,6 +35,11 @@ class Entry:
     runs: int
     source: str
     commit: str
+
+    @property
+    def seen(self) -> tuple[FloatArray, FloatArray]:
+        """Precision (7, 7) and pull (7,) of the parameters by what the runs showed, the vague prior taken out."""
+        return without_prior(self.theta, self.covariance, vague())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +80,7 @@ class Library:
 @cache
 def _population(library: Library, form: Form) -> Population:
     entries = library.entries
-    known = [without_prior(entry.theta, entry.covariance, vague(), form) for entry in entries]
+    known = [of_features(*entry.seen, form) for entry in entries]
     fits = Measured(
         np.array([entry.peak_lr for entry in entries]),
         np.stack([precision for precision, _ in known]),

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from lrdoctor.errors import UsageError
 from lrdoctor.model.arrays import FloatArray
-from lrdoctor.simulate.setting import Factory, Setting
+from lrdoctor.simulate.setting import Factory, Setting, build, code_of_the_user
 
 ARMS = ("executed", "fixed")
 LEAST_SEEDS = 2
@@ -30,11 +29,12 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """The last losses of one seed under both LRs; not finite where that training broke."""
+    """The last losses of one seed under both LRs, not finite where that training broke, and the `curves` there."""
 
     seed: int
     executed: float
     fixed: float
+    curves: tuple[FloatArray, ...] = ()
 
     @property
     def gain(self) -> float:
@@ -73,7 +73,17 @@ class Outcome:
         return self.gain - half, self.gain + half
 
     @property
-    def decision(self) -> str:
+    def curves(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Updates done (M,) and the losses (M,) under both LRs, means over the seeds whose trainings did not break."""
+        marks = _marks(self.updates)
+        whole = [pair.curves for pair in self.pairs if [len(curve) for curve in pair.curves] == [len(marks)] * 2]
+        if not whole:
+            return np.empty(0), np.empty(0), np.empty(0)
+        executed, fixed = np.mean(np.array(whole), axis=0)
+        return np.array(marks, dtype=np.float64), executed, fixed
+
+    @property
+    def decision(self) -> Literal["lower", "higher", "undecided"]:
         gains = self.gains
         if np.isinf(gains).any() and len(set(np.sign(gains).tolist())) == 1:
             return "lower" if gains[0] > 0 else "higher"
@@ -96,18 +106,20 @@ def train_pairs(
     """Train from update `first` to the end of the LRs (T,), executed and fixed, seed after seed until decided.
 
     Every training is logged below `folder` as a TensorBoard run, `seed0/executed` and so on. Raises `UsageError` where
-    the factory gives something else than a Setting.
+    the factory or the training fails, or the factory gives something else than a Setting.
     """
     pairs: list[Pair] = []
     for seed in range(seeds):
         arms = [_arm(factory, seed, checkpoint, lr, name, folder) for name, lr in zip(ARMS, lrs, strict=True)]
         total = len(lrs[0]) - first
         turns = zip(*(_training(arm, first) for arm in arms), strict=True)
-        for done, _ in enumerate(turns, start=1):
-            progress(f"seed {seed}", done, total)
-            if any(arm.broken for arm in arms):
-                break
-        pairs.append(Pair(seed, *(arm.last for arm in arms)))
+        with code_of_the_user("The training"):
+            for done, _ in enumerate(turns, start=1):
+                progress(f"seed {seed}", done, total)
+                if any(arm.broken for arm in arms):
+                    break
+        executed, fixed = arms
+        pairs.append(Pair(seed, executed.last, fixed.last, tuple(np.array(arm.shown) for arm in arms)))
         for arm in arms:
             arm.close()
         if len(pairs) >= LEAST_SEEDS and Outcome(tuple(pairs), total).decision != "undecided":
@@ -123,6 +135,7 @@ class _Arm:
     lr: FloatArray
     writer: Any = None
     losses: list[float] = field(default_factory=list)
+    shown: list[float] = field(default_factory=list)
     evaluated: float | None = None
 
     @property
@@ -144,11 +157,7 @@ class _Arm:
 
 
 def _arm(factory: Factory, seed: int, checkpoint: str | None, lr: FloatArray, name: str, folder: Path | None) -> _Arm:
-    setting = factory(seed) if checkpoint is None else factory(seed, checkpoint=checkpoint)
-    if not isinstance(setting, Setting):
-        raise UsageError(
-            f"The factory gave a {type(setting).__name__}.", hint="it must return lrdoctor.simulate.setting.Setting"
-        )
+    setting = build(factory, seed, checkpoint)
     if setting.peak_lr is not None:
         lr = lr * setting.peak_lr
     writer = None
@@ -166,7 +175,7 @@ def _training(arm: _Arm, first: int) -> Iterator[None]:
     highest = max(float(group["lr"]) for group in groups) or 1.0
     ratios = [float(group["lr"]) / highest for group in groups]
     total = len(arm.lr) - first
-    log_every, evaluate_every = max(total // _LOGGED, 1), max(total // _EVALUATIONS, 1)
+    log_every, marks = max(total // _LOGGED, 1), set(_marks(total))
     for done, batch in enumerate(islice(setting.batches(first), total), start=1):
         update = first + done - 1
         for group, ratio in zip(groups, ratios, strict=True):
@@ -177,13 +186,21 @@ def _training(arm: _Arm, first: int) -> Iterator[None]:
         if not arm.broken:
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             setting.optimizer.step()
-        if setting.evaluate is not None and (done % evaluate_every == 0 or done == total):
-            arm.evaluated = setting.evaluate(setting.model)
-            _log(arm, "val/loss", arm.evaluated, update)
+        if done in marks:
+            if setting.evaluate is not None:
+                arm.evaluated = setting.evaluate(setting.model)
+                _log(arm, "val/loss", arm.evaluated, update)
+            arm.shown.append(arm.last)
         if done % log_every == 0 or done == total:
             _log(arm, "lr", float(arm.lr[update]), update)
             _log(arm, "train/loss", arm.losses[-1], update)
         yield
+
+
+def _marks(updates: int) -> list[int]:
+    """Updates done at which a training is looked at, the last of them its end."""
+    every = max(updates // _EVALUATIONS, 1)
+    return sorted({*range(every, updates + 1, every), updates})
 
 
 def _log(arm: _Arm, tag: str, value: float, update: int) -> None:

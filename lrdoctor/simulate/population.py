@@ -69,18 +69,21 @@ class Population:
         return moved
 
 
-def without_prior(theta: FloatArray, covariance: FloatArray, used: Prior, form: Form) -> tuple[FloatArray, FloatArray]:
-    """Precision (5, 5) and pull (5,) of the features of a fit (mode, Laplace covariance), less the prior `used`."""
+def without_prior(theta: FloatArray, covariance: FloatArray, used: Prior) -> tuple[FloatArray, FloatArray]:
+    """Precision (7, 7) and pull (7,) = precision @ theta of a fit (mode, Laplace covariance), less the prior `used`."""
     precision = np.linalg.inv(covariance)
-    pull = precision @ theta - used.features.T @ np.linalg.inv(used.covariance) @ used.mean
-    precision = precision - used.precision
+    return precision - used.precision, precision @ theta - used.pull
+
+
+def of_features(precision: FloatArray, pull: FloatArray, form: Form) -> tuple[FloatArray, FloatArray]:
+    """Precision (5, 5) and pull (5,) of the features, L0 and A integrated out, from those of the parameters."""
     basis = np.zeros((len(NAMES), len(NAMES)))
     basis[:FEATURES] = features(form)
     basis[FEATURES, NAMES.index("L0")] = basis[FEATURES + 1, NAMES.index("lnA")] = 1.0
     back = np.linalg.inv(basis)
     precision, pull = back.T @ precision @ back, back.T @ pull
     seen, rest = slice(0, FEATURES), slice(FEATURES, None)
-    across = precision[seen, rest] @ np.linalg.inv(precision[rest, rest])  # L0 and A are integrated out
+    across = precision[seen, rest] @ np.linalg.inv(precision[rest, rest])
     marginal = precision[seen, seen] - across @ precision[rest, seen]
     values, vectors = np.linalg.eigh((marginal + marginal.T) / 2.0)
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, pull[seen] - across @ pull[rest]
@@ -89,25 +92,25 @@ def without_prior(theta: FloatArray, covariance: FloatArray, used: Prior, form: 
 def learn(fits: Measured, form: Form) -> Population:
     """Expectation maximisation over the fits of at least one model."""
     freedom = max(float(fits.weight.sum()) - 2.0, 0.0) + BELIEF  # two go for the line
-    scatter = np.diag(EXPECTED_SCATTER**2)
+    scatter, design = np.diag(EXPECTED_SCATTER**2), fits.design
     for _ in range(_ITERATIONS):
-        beta, _, _ = _regress(fits, scatter)
+        beta, _, _ = _regress(fits, design, scatter)
         # mean and covariance of each model's own deviation from the line, given its fit
         spread = np.linalg.inv(np.linalg.inv(scatter) + fits.precision)
-        pull = fits.pull - np.einsum("kij,kj->ki", fits.precision, fits.design @ beta)
+        pull = fits.pull - np.einsum("kij,kj->ki", fits.precision, design @ beta)
         mean = np.einsum("kij,kj->ki", spread, pull)
         seen = np.einsum("k,ki,kj->ij", fits.weight, mean, mean) + np.einsum("k,kij->ij", fits.weight, spread)
         scatter = (seen + BELIEF * np.diag(EXPECTED_SCATTER**2)) / freedom
-    beta, covariance, influence = _regress(fits, scatter)
+    beta, covariance, influence = _regress(fits, design, scatter)
     return Population(form, beta, covariance, scatter, freedom, influence)
 
 
-def _regress(fits: Measured, scatter: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _regress(fits: Measured, design: FloatArray, scatter: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """beta (10,), its covariance (10, 10) and the fits' influence (K, 10, 5) on it, given the scatter."""
     ridge = np.concatenate([np.zeros(FEATURES), 1.0 / (_RIDGE_SD**2 * np.diag(scatter))])
     damping = np.linalg.inv(np.eye(FEATURES) + fits.precision @ scatter)  # (scatter + precision^-1)^-1, if singular too
-    left = np.einsum("k,kfa,kfg->kag", fits.weight, fits.design, damping)
-    curvature = np.diag(ridge) + (left @ fits.precision @ fits.design).sum(axis=0)
+    left = fits.weight[:, None, None] * (design.transpose(0, 2, 1) @ damping)
+    curvature = np.diag(ridge) + (left @ fits.precision @ design).sum(axis=0)
     covariance = np.linalg.pinv(curvature, hermitian=True)
     return covariance @ np.einsum("kag,kg->a", left, fits.pull), covariance, covariance @ left @ fits.precision
 

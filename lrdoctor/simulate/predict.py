@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.f7 import loss, loss_and_jacobian
-from lrdoctor.simulate.fit import SIGMA, Observed, Posterior, fit
+from lrdoctor.simulate.fit import Observed, Posterior
 from lrdoctor.simulate.grid import Grid
 from lrdoctor.simulate.library import Library
-from lrdoctor.simulate.prior import FORM_WEIGHTS, FORMS
+from lrdoctor.simulate.pool import Pool
 
 STRUCTURAL_SD = 0.006
 STRUCTURAL_SD_OUTSIDE = 0.010
@@ -64,13 +63,8 @@ class Prediction:
         return self.loss + self.half_width()
 
 
-def fit_both(observed: Sequence[Observed], peak_lr: float, library: Library) -> tuple[Posterior, ...]:
-    """One posterior for each form of the prior, from one run or jointly from several of the same model."""
-    return tuple(fit(observed, library.prior(peak_lr, form)) for form in FORMS)
-
-
 def predict(
-    posteriors: tuple[Posterior, ...],
+    pool: Pool,
     observed: Observed,
     other: Grid,
     library: Library,
@@ -84,27 +78,13 @@ def predict(
     The centre is the weighted mean of the posteriors' modes, moved by the median of the run's last five residuals:
     another schedule of the same data order shares them. Variances add: draws, structure, chance, change of the peak.
     """
-    offset = pooled([_last_residual(posterior, observed) for posterior in posteriors])
-    centre = pooled([loss(posterior.mode, other) for posterior in posteriors]) + offset
-    draws = evaluate(pooled_draws(posteriors, DRAWS), other)
+    offset = pool.mean(lambda posterior: _last_residual(posterior, observed))
+    centre = pool.mean(lambda posterior: loss(posterior.mode, other)) + offset
+    draws = evaluate(pool.draws(DRAWS), other)
     other_sd = float(np.sqrt(structural_sd**2 + 2.0 * REPLICATE_SD**2 + (PEAK_CHANGE_SD * np.log(peak_ratio)) ** 2))
     freedom = library.population().freedom
-    share = float(pooled([_prior_share(posterior, other) for posterior in posteriors]))
-    rms = max(posterior.residual_rms for posterior in posteriors) * SIGMA
-    return Prediction(centre, draws.std(axis=0), other_sd, freedom, share, rms)
-
-
-def pooled(values: Sequence[npt.ArrayLike]) -> FloatArray:
-    """The weighted mean of what the posteriors of the two forms of the prior say."""
-    return np.asarray(np.average(np.asarray(values), axis=0, weights=FORM_WEIGHTS))
-
-
-def pooled_draws(posteriors: Sequence[Posterior], count: int) -> FloatArray:
-    """(count, 7) draws of both posteriors, each by its weight; the same for the same posteriors."""
-    counts = [round(weight * count) for weight in FORM_WEIGHTS]
-    return np.concatenate(
-        [one.draws(count, seed) for seed, (one, count) in enumerate(zip(posteriors, counts, strict=True))]
-    )
+    share = float(pool.mean(lambda posterior: _prior_share(posterior, other)))
+    return Prediction(centre, draws.std(axis=0), other_sd, freedom, share, pool.residual_rms)
 
 
 def _last_residual(posterior: Posterior, observed: Observed) -> float:

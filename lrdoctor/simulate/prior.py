@@ -12,11 +12,9 @@ from lrdoctor.simulate.f7 import NAMES
 
 Form = Literal["ln B", "ln B/A"]
 FORMS: tuple[Form, ...] = ("ln B", "ln B/A")
-FEATURES = 5
 """The height of the noise by itself, or relative to the signal's, which the run shows: two priors, results pooled."""
 
-FORM_WEIGHTS = (0.25, 0.75)
-"""Shares of the two in what is pooled: the second is the sharper. Chosen by us, see docs/simulation.md."""
+FEATURES = 5
 
 
 def features(form: Form) -> FloatArray:
@@ -47,6 +45,15 @@ class Prior:
         """(7, 7) in parameter space."""
         rows = self.whitening @ self.features
         return np.asarray(rows.T @ rows, dtype=np.float64)
+
+    @property
+    def pull(self) -> FloatArray:
+        """(7,) precision times mean in parameter space, where the mean alone is not unique."""
+        return np.asarray(self.features.T @ np.linalg.solve(self.covariance, self.mean))
+
+    def distance(self, theta: FloatArray) -> float:
+        """Squared Mahalanobis distance of parameters (7,) from the mean."""
+        return float(np.sum((self.whitening @ (self.features @ theta - self.mean)) ** 2))
 
 
 def vague() -> Prior:

@@ -26,6 +26,9 @@ MAX_STEPPED = 200_000
 """Updates that are stepped at most: some 20 us each, so a few seconds. The first so many of a longer run are, and the
 rest is the closed form where it was torch's own LR so far."""
 
+MAX_CONTINUED = 10_000_000
+"""Updates of a run up to which the closed form goes on: they are held one by one."""
+
 PROVEN = 1e-9
 """Largest difference, in peaks, between the closed form and torch over the stepped updates that lets it go on alone."""
 
@@ -70,7 +73,7 @@ def step_through_torch(schedule: Schedule, steps: int, *, optimizer: str | None 
     closed = schedule.lr_at(np.arange(stepped, dtype=np.float64))
     peak = float(np.max(np.abs(closed)))
     error = float(np.max(np.abs(closed - lr))) / peak if peak > 0.0 else 0.0
-    goes_on = own and momentum is None and stepped == MAX_STEPPED and error <= PROVEN
+    goes_on = own and momentum is None and stepped == MAX_STEPPED and error <= PROVEN and steps <= MAX_CONTINUED
     if goes_on and stepped < steps:
         lr = np.concatenate([lr, schedule.lr_at(np.arange(stepped, steps, dtype=np.float64))])
     kept = _thinned(lr)

@@ -19,7 +19,7 @@ from lrdoctor.simulate import gate
 from lrdoctor.simulate.f7 import loss
 from lrdoctor.simulate.fitted import Fitted
 from lrdoctor.simulate.grid import Grid, compress, scaled
-from lrdoctor.simulate.predict import PEAK_CHANGE_SD, REPLICATE_SD, Evaluate, pooled_draws
+from lrdoctor.simulate.predict import PEAK_CHANGE_SD, REPLICATE_SD, Evaluate
 
 DRAWS = 1000
 KNOTS = 120
@@ -70,7 +70,7 @@ def search(
 ) -> Search:
     """Try the families' schedules over a grid of their parameters, peaks inside the gate unless `keep_peak`."""
     tried = list(_candidates(fitted, families, keep_peak))
-    theta = pooled_draws(fitted.posteriors, draws)
+    theta = fitted.pool.draws(draws)
     executed = fitted.usable.lr / fitted.usable.peak
     before = evaluate(theta, compress(executed, [fitted.usable.steps], KNOTS))[:, 0]
     losses = np.stack([evaluate(theta, one.grid)[:, 0] for one in tried])
@@ -127,7 +127,7 @@ def _candidates(fitted: Fitted, families: tuple[str, ...], keep_peak: bool) -> I
             for ratio in (1.0,) if keep_peak else _PEAKS:
                 peak = ratio * usable.peak
                 schedule = Warmup(main(peak), float(warmup), _START_FACTOR)
-                if not gate.doubts(schedule, u * peak, usable.peak, fitted.library, 0.0):
+                if not gate.doubt_remedy(schedule, u * peak, usable.peak, fitted.library):
                     yield _Tried(f"{name}, peak {peak:.3g}, warmup {warmup}", schedule, scaled(grid, ratio), ratio)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lrdoctor.errors import UsageError
+from lrdoctor.errors import LrdoctorError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +39,33 @@ Factory = Callable[..., Setting]
 """factory(seed) -> Setting, or factory(seed, checkpoint=PATH) where the replay starts from one."""
 
 BUNDLED = {"gpt": "lrdoctor.simulate.bundled:gpt", "digits": "lrdoctor.simulate.bundled:digits"}
+
+
+@contextmanager
+def code_of_the_user(what: str) -> Iterator[None]:
+    """Whatever fails inside becomes a `UsageError` that says where in the user's own code."""
+    try:
+        yield
+    except LrdoctorError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if "site-packages" not in frame.filename]
+        place = (own or frames)[-1]
+        raise UsageError(
+            f"{what} failed.", where=f"{place.filename}:{place.lineno}", why=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def build(factory: Factory, seed: int, checkpoint: str | None = None) -> Setting:
+    """What the factory makes of a seed. Raises `UsageError` where it fails or makes something else than a Setting."""
+    with code_of_the_user("The factory"):
+        setting = factory(seed) if checkpoint is None else factory(seed, checkpoint=checkpoint)
+    if not isinstance(setting, Setting):
+        raise UsageError(
+            f"The factory gave a {type(setting).__name__}.", hint="it must return lrdoctor.simulate.setting.Setting"
+        )
+    return setting
 
 
 def load_factory(name: str) -> Factory:

@@ -8,10 +8,10 @@ import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.simulate.f7 import loss_and_jacobian
-from lrdoctor.simulate.fit import SIGMA
+from lrdoctor.simulate.fit import SIGMA, Posterior
 from lrdoctor.simulate.fitted import Fitted
 from lrdoctor.simulate.grid import compress
-from lrdoctor.simulate.predict import Prediction, pooled
+from lrdoctor.simulate.predict import Prediction
 
 BRANCH = 0.08
 """Length of the branch, as a part of the run's updates: between the 5 and 10 % a decay takes."""
@@ -33,16 +33,19 @@ def branch_words(fitted: Fitted, prediction: Prediction, lr: FloatArray, at: flo
     decay = usable.lr[-1] * np.linspace(1.0, 0.0, updates)
     branch = compress(np.concatenate([usable.lr, decay]) / usable.peak, usable.steps + _marks(updates))
     asked = compress(lr / usable.peak, [at])
-    before, after = [], []
-    for posterior in fitted.posteriors:
+
+    def variances(posterior: Posterior) -> tuple[float, float]:
+        """Of the loss that is asked for, without the branch and with it."""
         gradient = loss_and_jacobian(posterior.mode, asked)[1][-1]
         values, slopes = loss_and_jacobian(posterior.mode, branch)
         scaled = slopes / (values * SIGMA)[:, None]
         precision = np.linalg.pinv(posterior.covariance, hermitian=True)
-        before.append(gradient @ posterior.covariance @ gradient)
-        after.append(gradient @ np.linalg.pinv(precision + scaled.T @ scaled, hermitian=True) @ gradient)
+        seen = np.linalg.pinv(precision + scaled.T @ scaled, hermitian=True)
+        return float(gradient @ posterior.covariance @ gradient), float(gradient @ seen @ gradient)
+
+    before, after = fitted.pool.mean(variances).tolist()
     half = float(prediction.half_width()[-1])
-    shrunk = np.sqrt(float(pooled(after)) / max(float(pooled(before)), 1e-300))
+    shrunk = np.sqrt(after / max(before, 1e-300))
     narrower = float(replace(prediction, fit_sd=prediction.fit_sd * shrunk).half_width()[-1])
     if narrower > _WORTH * half:
         return None

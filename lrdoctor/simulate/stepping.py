@@ -4,26 +4,54 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
 
+from lrdoctor.simulate.mean_field import StepMoments, step_moments_reference
 from lrdoctor.simulate.modes import Step, step_reference
 
+if TYPE_CHECKING:
+    import torch
 
-def stepper(device: str = "auto") -> tuple[Step, str]:
-    """The path and its name. Raises `UsageError` for a device that is absent; needs torch for all but the CPU."""
-    if device != "cpu" and find_spec("torch") is not None:
+
+class Stepper(NamedTuple):
+    """`modes` steps the loss law's modes, `moments` those of a quadratic under an optimizer; `name` says where."""
+
+    modes: Step
+    moments: StepMoments
+    name: str
+
+
+def stepper(device: str = "auto") -> Stepper:
+    """Raises `UsageError` for a device that is absent, and `MissingExtraError` where it would need torch."""
+    if device != "cpu" and (device != "auto" or find_spec("torch") is not None):
         from lrdoctor.simulate.device import resolve_device
 
         found = resolve_device(device)
         if found.type == "cuda" and find_spec("triton") is not None:
-            from lrdoctor.simulate.modes_triton import step_triton
-
-            return partial(step_triton, found), f"{found} (triton)"
+            return _triton(found)
         if found.type != "cpu":
-            from lrdoctor.simulate.modes_torch import step_torch
-
-            return partial(step_torch, found), f"{found} (torch)"
+            return _torch(found)
     if find_spec("numba") is not None:
-        from lrdoctor.simulate.modes_numba import step_compiled
+        return _numba()
+    return Stepper(step_reference, step_moments_reference, "cpu (numpy)")
 
-        return step_compiled, "cpu (numba)"
-    return step_reference, "cpu (numpy)"
+
+def _triton(device: torch.device) -> Stepper:
+    from lrdoctor.simulate.mean_field_triton import step_moments_triton
+    from lrdoctor.simulate.modes_triton import step_triton
+
+    return Stepper(partial(step_triton, device), partial(step_moments_triton, device), f"{device} (triton)")
+
+
+def _torch(device: torch.device) -> Stepper:
+    from lrdoctor.simulate.mean_field_torch import step_moments_torch
+    from lrdoctor.simulate.modes_torch import step_torch
+
+    return Stepper(partial(step_torch, device), partial(step_moments_torch, device), f"{device} (torch)")
+
+
+def _numba() -> Stepper:
+    from lrdoctor.simulate.mean_field_numba import step_moments_compiled
+    from lrdoctor.simulate.modes_numba import step_compiled
+
+    return Stepper(step_compiled, step_moments_compiled, "cpu (numba)")

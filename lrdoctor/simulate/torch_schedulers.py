@@ -26,6 +26,7 @@ from lrdoctor.schedules import (
     Warmup,
     WarmupStableDecay,
 )
+from lrdoctor.schedules.beyond_torch import beyond_torch
 from lrdoctor.simulate.device import import_torch
 
 if TYPE_CHECKING:
@@ -116,6 +117,9 @@ class _Piece(NamedTuple):
 
 def _pieces(schedule: Schedule, optimizer: Optimizer) -> list[_Piece]:
     """The schedule as torch classes one after another, flat: a SequentialLR cannot be part of a SequentialLR."""
+    refusal = beyond_torch(schedule)
+    if refusal:
+        raise NoTorchClassError(refusal)
     match schedule:
         case Warmup(main=main, steps=steps):
             if not math.isclose(float(main.lr_at([0.0])[0]), base_lr(main)):
@@ -124,7 +128,7 @@ def _pieces(schedule: Schedule, optimizer: Optimizer) -> list[_Piece]:
             return [_Piece(0.0, ramp), *_shifted(_pieces(main, optimizer), steps)]
         case CosineAnnealingLR(clamped=True):
             low = schedule.eta_min / schedule.lr
-            return [_Piece(0.0, _cosine(schedule, optimizer)), _held(float(schedule.T_max), low, optimizer)]
+            return [_Piece(0.0, _plain(schedule, optimizer)), _held(float(schedule.T_max), low, optimizer)]
         case WarmupStableDecay():
             return _stable_decay(schedule, optimizer)
         case Sequence():
@@ -143,15 +147,11 @@ def _held(start: float, factor: float, optimizer: Optimizer) -> _Piece:
 def _stable_decay(schedule: WarmupStableDecay, optimizer: Optimizer) -> list[_Piece]:
     stable, length, low = float(schedule.num_stable_steps), schedule.num_decay_steps, schedule.min_lr_ratio
     flat = [_Piece(0.0, _torch().ConstantLR(optimizer, factor=1.0, total_iters=0))] if stable else []
-    match schedule.decay_type:
-        case "linear":
-            fall = _torch().LinearLR(optimizer, start_factor=1.0, end_factor=low, total_iters=length)
-            return [*flat, _Piece(stable, fall)]
-        case "cosine":
-            fall = _torch().CosineAnnealingLR(optimizer, T_max=length, eta_min=low * schedule.lr)
-            return [*flat, _Piece(stable, fall), _held(stable + length, low, optimizer)]
-        case _:
-            raise NoTorchClassError(f"torch has no decay of the shape {schedule.decay_type}")
+    if schedule.decay_type == "linear":
+        fall = _torch().LinearLR(optimizer, start_factor=1.0, end_factor=low, total_iters=length)
+        return [*flat, _Piece(stable, fall)]
+    fall = _torch().CosineAnnealingLR(optimizer, T_max=length, eta_min=low * schedule.lr)
+    return [*flat, _Piece(stable, fall), _held(stable + length, low, optimizer)]
 
 
 def _sequence(schedule: Sequence, optimizer: Optimizer) -> list[_Piece]:
@@ -169,8 +169,6 @@ def _shifted(pieces: list[_Piece], ticks: float) -> list[_Piece]:
 
 
 def _ramp(schedule: Warmup, optimizer: Optimizer) -> Any:
-    if schedule.kind not in ("linear", "constant"):
-        raise NoTorchClassError(f"torch has no warmup of the shape {schedule.kind}")
     if schedule.kind == "constant":
         return _torch().ConstantLR(optimizer, factor=schedule.start_factor, total_iters=schedule.steps)
     factor = max(schedule.start_factor, _LEAST_FACTOR)
@@ -206,18 +204,6 @@ def _cyclic(schedule: CyclicLR, optimizer: Optimizer) -> Any:
     return _torch().CyclicLR(optimizer, cycle_momentum=moves, **schedule.params())
 
 
-def _cosine(schedule: CosineAnnealingLR, optimizer: Optimizer) -> Any:
-    if schedule.k_decay != 1.0:
-        raise NoTorchClassError("torch's cosine has no k_decay")
-    return _plain(schedule, optimizer)
-
-
-def _polynomial(schedule: PolynomialLR, optimizer: Optimizer) -> Any:
-    if schedule.eta_min:
-        raise NoTorchClassError("torch's polynomial falls to 0")
-    return _plain(schedule, optimizer)
-
-
 def _range_test(schedule: RangeTest, optimizer: Optimizer) -> Any:
     if schedule.step_mode == "exp":
         gamma = (schedule.end_lr / schedule.start_lr) ** (1.0 / schedule.num_iter)
@@ -251,8 +237,8 @@ _BUILDERS: dict[type[Schedule], Callable[[Any, Optimizer], Any]] = {
     MultiStepLR: _plain,
     ExponentialLR: _plain,
     LinearLR: _linear,
-    PolynomialLR: _polynomial,
-    CosineAnnealingLR: _cosine,
+    PolynomialLR: _plain,
+    CosineAnnealingLR: _plain,
     CosineAnnealingWarmRestarts: _plain,
     OneCycleLR: _one_cycle,
     CyclicLR: _cyclic,

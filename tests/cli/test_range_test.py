@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lrdoctor.cli.main import main
+
+FACTORY = """
+import torch
+from lrdoctor.simulate.setting import Setting
+
+def build(seed):
+    torch.manual_seed(seed)
+    model = torch.nn.Linear(3, 1)
+    def batches(first):
+        generator = torch.Generator().manual_seed(seed)
+        while True:
+            x = torch.randn(32, 3, generator=generator)
+            yield x, x.sum(dim=1, keepdim=True)
+    def loss(model, batch):
+        return torch.nn.functional.mse_loss(model(batch[0]), batch[1])
+    return Setting(model, torch.optim.SGD(model.parameters(), lr=0.01), loss, batches)
+
+def broken(seed):
+    raise RuntimeError("no data here")
+
+def fails_later(seed):
+    setting = build(seed)
+    return Setting(setting.model, setting.optimizer, lambda model, batch: model(batch), setting.batches)
+"""
 
 
 @pytest.fixture
@@ -72,3 +97,43 @@ def test_a_log_of_something_else_is_status_3(tmp_path: Path, capsys: pytest.Capt
 
 def test_a_missing_log_is_a_usage_error(tmp_path: Path) -> None:
     assert run(str(tmp_path / "none.csv")) == 2
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "sweeping.py").write_text(FACTORY, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_test_is_made_with_a_factory(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run("--factory", "sweeping:build", "--start-lr", "1e-3", "--format", "json", "--seed", "1")
+    (found,) = json.loads(capsys.readouterr().out)["range_tests"]
+    assert code == 0
+    assert found["path"] == "sweeping:build"
+    assert found["schedule"]["family"] == "RangeTest"
+    assert 0.01 < found["minimum_lr"] < found["divergence_lr"] < 10.0  # this loss diverges from some 1.0 on
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "with --factory"),
+        (("log.csv", "--factory", "sweeping:build"), "with --factory"),
+        (("--factory", "sweeping:gone"), "could not be imported"),
+        (("--factory", "sweeping:broken"), "RuntimeError: no data here"),
+        (("--factory", "sweeping:fails_later"), "The range test failed"),
+        (("--factory", "sweeping:build", "--start-lr", "2", "--end-lr", "1"), "0 < start_lr < end_lr"),
+    ],
+    ids=["neither", "both", "gone", "broken", "fails later", "falling"],
+)
+def test_mistakes_with_a_factory_are_usage_errors(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err

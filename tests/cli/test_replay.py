@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from lrdoctor.cli.main import main
+from lrdoctor.cli.replay import _played
 
 torch = pytest.importorskip("torch")
 
@@ -68,10 +69,13 @@ def test_the_fix_of_the_audit_is_replayed_with_the_users_own_model(per_epoch, tm
     assert list((tmp_path / "out" / "seed0" / "fixed").glob("events*"))
     text = "".join(page.read_text(encoding="utf-8") for page in (tmp_path / "out" / "report").rglob("*.html"))
     assert "the run has 400 updates" in text
-    assert "replayed: the fix ends lower by" in text
+    assert "The fix ends lower by" in text
+    assert "400 updates were played in 80" in text
+    assert answer["run_updates"] == 400
 
 
 def test_a_bundled_model_is_replayed_in_words(per_epoch, tmp_path, capsys):
+    pytest.importorskip("sklearn")
     arguments = (
         "digits",
         "--run",
@@ -91,8 +95,16 @@ def test_a_bundled_model_is_replayed_in_words(per_epoch, tmp_path, capsys):
     assert "predicted: refused: the run has 400 updates" in out
 
 
+def test_a_bundled_training_plays_a_long_run_in_minutes():
+    assert _played(72_000, None, "gpt") == 500
+    assert _played(400, None, "gpt") == 400
+    assert _played(72_000, 1_000, "digits") == 1_000
+    assert _played(72_000, None, "mine:build") == 72_000
+
+
 def test_mistakes_are_usage_errors(per_epoch, tmp_path, capsys):
     assert run_cli(capsys, "replay", "nothing", "--run", per_epoch)[0] == 2
     assert run_cli(capsys, "replay", "gpt", "--run", str(tmp_path / "gone"))[0] == 2
     (tmp_path / "empty").mkdir()
     assert run_cli(capsys, "replay", "gpt", "--run", str(tmp_path / "empty"))[0] == 3
+    assert run_cli(capsys, "replay", "gpt", "--run", per_epoch, "--first-step", "400")[0] == 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -78,6 +81,33 @@ def _case(
 @pytest.fixture(scope="session")
 def case():
     return _case
+
+
+@pytest.fixture(scope="session")
+def without_beginning():
+    """Takes a case to the same one whose losses were logged from update 1,000 on."""
+
+    def cut(one: Case) -> Case:
+        (curve,) = one.trajectory.curves
+        late = curve.steps >= 1_000
+        kept = replace(curve, steps=curve.steps[late], values=curve.values[late], segment=curve.segment[late])
+        return replace(one, trajectory=replace(one.trajectory, curves=(kept,)))
+
+    return cut
+
+
+@pytest.fixture
+def interpreted():
+    """Runs a script with Triton's kernels interpreted, in a process of its own: TRITON_INTERPRET is read once."""
+    pytest.importorskip("triton")
+
+    def run(script: str) -> None:
+        environment = {**os.environ, "TRITON_INTERPRET": "1"}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")

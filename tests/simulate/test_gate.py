@@ -54,6 +54,10 @@ def test_a_run_that_ends_before_the_law_begins(case):
     assert "the run has 501 updates" in _reason(case(steps=600), LinearLR(1e-3, 600))
 
 
+def test_a_log_whose_steps_can_be_no_updates(healthy):
+    assert "the log counts 12,000,000,000 updates" in _reason(_retrained(healthy, steps=12_000_000_000))
+
+
 def test_no_learning_rate(healthy):
     assert "no learning rate was logged" in _reason(_retrained(healthy, groups=()))
 
@@ -104,6 +108,15 @@ def test_a_framework_for_images(healthy):
 def test_an_accuracy_beside_the_loss(healthy):
     curve = replace(healthy.trajectory.curves[0], tag="val/accuracy", role="metric")
     assert "'val/accuracy'" in _reason(_retrained(healthy, curves=(*healthy.trajectory.curves, curve)))
+
+
+def test_an_accuracy_beside_a_perplexity_is_that_of_the_next_token(healthy):
+    loss = healthy.trajectory.curves[0]
+    beside = [replace(loss, tag=tag, role="metric") for tag in ("val/acc", "val/perplexity")]
+    both = _retrained(healthy, curves=(*healthy.trajectory.curves, *beside))
+    assert estimate(both.run, both.trajectory, both.identification, FIX, device="cpu").status == "estimated"
+    other = replace(loss, tag="val/bbox_mAP", role="metric")
+    assert "'val/bbox_mAP'" in _reason(_retrained(both, curves=(*both.trajectory.curves, other)))
 
 
 def test_a_finetuning(healthy):
@@ -201,6 +214,23 @@ def test_a_loss_that_is_not_one_of_tokens(case, law, level):
         return law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done) - 3.2 + level
 
     assert "nats per token" in _reason(case(losses=moved))
+
+
+def test_losses_that_fall_as_no_models_of_the_library_do(case, law, theta):
+    def steep(done):
+        return law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done, theta + np.array([0, 0.6, 0.6, 0, 0, 0, 0]))
+
+    assert "as those of no model of the library do" in _reason(case(losses=steep))
+
+
+def test_a_misfit_that_only_a_named_language_model_may_have(case, law, without_beginning):
+    def wavy(done):
+        values = law(Warmup(Constant(1e-3), 300, 0.01), 12_000, done)
+        return np.where(done < 800, values, values * (1.0 + 0.007 * np.sin(done / 600)))
+
+    named, unnamed = (case(losses=wavy, model=model) for model in ("llama-124M", "net"))
+    assert estimate(named.run, named.trajectory, named.identification, FIX, device="cpu").status == "estimated"
+    assert "(at most 0.4% is a fit)" in _reason(without_beginning(unnamed))
 
 
 def test_a_loss_that_hardly_falls(case):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections import Counter
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 import pytest
 
-from lrdoctor.errors import UsageError
+from lrdoctor.errors import MissingExtraError, UsageError
 from lrdoctor.readers import read
 from lrdoctor.reconstruct import reconstruct
 from lrdoctor.simulate.pair import Outcome, Pair, compressed, train_pairs
@@ -44,6 +46,16 @@ def test_the_better_schedule_wins_after_the_least_number_of_seeds():
     assert len(outcome.pairs) < 6
     assert outcome.gain_95[0] > 0.0
     assert train_pairs(regression, (GOOD, BAD), seeds=6).decision == "higher"
+
+
+def test_the_curves_of_both_are_means_over_the_seeds_and_end_where_the_trainings_do():
+    outcome = train_pairs(regression, (BAD, GOOD), seeds=2)
+    steps, executed, fixed = outcome.curves
+    assert steps[-1] == UPDATES
+    assert len(steps) == len(executed) == len(fixed) == 20
+    assert executed[-1] == pytest.approx(np.mean([pair.executed for pair in outcome.pairs]))
+    assert fixed[-1] == pytest.approx(np.mean([pair.fixed for pair in outcome.pairs]))
+    assert len(train_pairs(regression, (WILD, GOOD), seeds=1).curves[0]) == 0
 
 
 def test_under_the_same_lr_the_pair_is_the_same_to_the_last_bit_and_nothing_is_decided():
@@ -116,11 +128,35 @@ def test_every_training_is_logged_as_a_run_that_reads_back(tmp_path):
 @pytest.mark.parametrize("name", ["gpt", "digits"])
 def test_a_bundled_training_learns(name):
     """Some 60 updates: enough to be far below what guessing gives."""
+    if name == "digits":
+        pytest.importorskip("sklearn")
     factory = load_factory(name)
     lr = np.concatenate([np.linspace(0.1, 1.0, 10), np.linspace(1.0, 0.1, 50)])
     outcome = train_pairs(factory, (lr * 1e-4, lr), seeds=1)
     assert outcome.gain > 0.3
     assert train_pairs(factory, (lr[:2], lr[:2]), seeds=1).pairs[0].gain == 0.0
+
+
+def test_the_digits_are_scikit_learns_and_without_it_the_extra_is_named(monkeypatch):
+    from lrdoctor.simulate import bundled
+
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    bundled._written.cache_clear()
+    with pytest.raises(MissingExtraError) as caught:
+        bundled.digits(0)
+    assert "lrdoctor[replay]" in str(caught.value.hint)
+
+
+def test_an_epoch_of_the_digits_shows_each_at_most_once_and_none_that_are_held_out():
+    datasets = pytest.importorskip("sklearn.datasets")
+    images = torch.tensor(datasets.load_digits().images, dtype=torch.float32) / 16.0
+    held = {image.numpy().tobytes() for image in images[::5]}
+    batches = islice(load_factory("digits")(3).batches(0), 22)
+    epoch = [image.numpy().tobytes() for batch, _ in batches for image in batch]
+    rest = [image.numpy().tobytes() for place, image in enumerate(images) if place % 5]
+    assert not Counter(epoch) - Counter(rest)
+    assert len(epoch) == 22 * 64
+    assert not held & set(epoch)
 
 
 def test_a_factory_that_is_none_is_named():
@@ -129,6 +165,28 @@ def test_a_factory_that_is_none_is_named():
             load_factory(name)
     with pytest.raises(UsageError, match="gave a int"):
         train_pairs(lambda seed: 5, (GOOD, BAD))
+
+
+def test_what_fails_in_the_users_code_is_told_with_its_place():
+    def no_data(seed):
+        raise RuntimeError("no data here")
+
+    def half_way(seed):
+        return replace(regression(seed), loss=lambda model, batch: model(batch[0]).nothing)
+
+    for factory, why in ((no_data, "RuntimeError: no data here"), (half_way, "AttributeError: ")):
+        with pytest.raises(UsageError, match="failed") as caught:
+            train_pairs(factory, (GOOD, BAD))
+        assert caught.value.why.startswith(why)
+        assert "test_pair.py" in caught.value.where
+
+
+def test_a_file_that_is_no_checkpoint_of_a_bundled_model_is_a_usage_error(tmp_path):
+    (tmp_path / "other.pt").write_bytes(b"step,lr,loss")
+    torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "foreign.pt")
+    for name in ("other.pt", "foreign.pt"):
+        with pytest.raises(UsageError, match="does not fit the bundled model"):
+            load_factory("gpt")(0, checkpoint=str(tmp_path / name))
 
 
 def test_a_schedule_is_played_faster_with_its_ends_and_shape():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.simulate.library import load_library
-from lrdoctor.simulate.population import BELIEF, EXPECTED_SCATTER, Measured, learn, without_prior
+from lrdoctor.simulate.population import BELIEF, EXPECTED_SCATTER, Measured, learn, of_features, without_prior
 from lrdoctor.simulate.prior import FORMS, features, vague
 
 LEVEL = np.array([0.5, -1.6, 3.5, 0.7, 0.55])
@@ -52,8 +52,8 @@ def test_what_the_prior_of_a_fit_said_is_taken_out_again(theta, form):
     likelihood = root @ root.T * 50.0
     used = vague()
     covariance = np.linalg.inv(likelihood + used.precision)
-    pulled = likelihood @ theta + used.features.T @ np.linalg.inv(used.covariance) @ used.mean
-    precision, pull = without_prior(covariance @ pulled, covariance, used, form)
+    pulled = likelihood @ theta + used.pull
+    precision, pull = of_features(*without_prior(covariance @ pulled, covariance, used), form)
     np.testing.assert_allclose(np.linalg.solve(precision, pull), features(form) @ theta, atol=1e-8)
     alone = np.linalg.inv(features(form) @ np.linalg.inv(likelihood) @ features(form).T)
     np.testing.assert_allclose(precision, alone, rtol=1e-6, atol=1e-6)

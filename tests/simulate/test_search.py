@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.schedules import Constant, Warmup
+from lrdoctor.simulate.answers import Question, answer
 from lrdoctor.simulate.f7 import loss
 from lrdoctor.simulate.fitted import Read, fit_run
 from lrdoctor.simulate.grid import compress, scaled
@@ -34,11 +35,18 @@ def test_hundreds_of_schedules_are_tried_and_the_best_decay_to_zero(found):
 
 
 def test_a_candidates_loss_is_the_laws(fitted, found):
-    theta = np.concatenate([fitted.posteriors[0].draws(50, 0), fitted.posteriors[1].draws(150, 1)])
+    theta = fitted.pool.draws(200)
     for candidate in (found.ranked[0], found.ranked[-1]):
         u = candidate.schedule.lr_at(np.arange(fitted.usable.steps)) / fitted.usable.peak
         wanted = loss(theta, compress(u, [fitted.usable.steps])).mean()
         assert candidate.loss == pytest.approx(wanted, abs=5e-4)
+
+
+def test_a_run_of_which_no_number_may_be_told_is_not_searched(case):
+    one = case(Warmup(Constant(4e-3), 300, 0.01))
+    found = answer(one, Question((), optimize=True, device="cpu"))
+    assert found.search is None
+    assert "the run's peak lr 0.004 is outside" in found.refused
 
 
 def test_the_probabilities_of_being_best_add_up_and_the_best_is_regretted_least(found):
