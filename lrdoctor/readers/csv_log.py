@@ -18,7 +18,7 @@ from lrdoctor.readers.opening import absent_data, decoded, encoding_of, is_text,
 from lrdoctor.readers.parts import split
 from lrdoctor.readers.rows import Rows, first_number, is_axis
 from lrdoctor.readers.storage import open_binary
-from lrdoctor.readers.tracker_columns import names_of, runs_of
+from lrdoctor.readers.tracker_columns import long_form, names_of, runs_of
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
@@ -134,6 +134,7 @@ class _Table:
         self.halved: int | None = None
         self.last_cell = ""
         self.delimiter = ","
+        self.long: tuple[list[int], int] | None = None
 
     def fill(self, file: str) -> None:
         with text_stream(file) as stream:
@@ -213,6 +214,7 @@ class _Table:
             raise ReadError(
                 "The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns ({raised_by('columns')})"
             )
+        self.long = long_form([cell.strip() for cell in cells])
         known = {column.name: column for column in self.every_column}
         self.columns = [known.get(name) or _Column(name) for name in names_of(_distinct(cells), self.path, self.run)]
         self.every_column += [column for column in self.columns if column.name not in known]
@@ -240,8 +242,17 @@ class _Table:
             self._start_session(cells)
             return
         values.pop("", None)
+        if self.long is not None:
+            self._name_the_value(values, cells, *self.long)
         if values:
             self.rows.add(values, line, self.session)
+
+    def _name_the_value(self, values: dict[str, float], cells: list[str], naming: list[int], place: int) -> None:
+        """Of a table with a metric a row: the value under the metric's name, which stands in other cells."""
+        tag = "/".join(word for column in naming if (word := cells[column].strip()))
+        value = values.pop(self.columns[place].name, None)
+        if tag and value is not None:
+            values[tag] = value
 
     def _fits(self, cells: list[str]) -> bool:
         """Only empty cells too many: a delimiter at the end of each row."""
