@@ -33,8 +33,8 @@ _LOCAL_MARK = int.from_bytes(b"PK\x03\x04", "little")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_FEW = 8  # entries that are worth being looked at together
-_ALONE = 4  # entries taken one by one where there were fewer
+_FEWEST = 8  # entries worth being cut at once
+_AHEAD = 64  # entries that are looked at together at first
 _STORED, _DEFLATED = 0, 8
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 
@@ -198,15 +198,15 @@ def _directory(data: Window, count: int, start: int) -> bytes:
 def _entries(directory: bytes, count: int) -> dict[bytes, int]:
     """Place of each entry by name. Entries of one layout follow each other in a checkpoint: those are cut at once."""
     found: dict[bytes, int] = {}
-    place, lengths, alone = 0, _LENGTHS.unpack_from, 0
+    place, lengths, ahead = 0, _LENGTHS.unpack_from, _AHEAD
     while count > 0:
         mark, name, extra, comment = lengths(directory, place)
         if mark != b"PK\x01\x02":
             raise ValueError("not a directory entry")
         size = _CENTRAL.size + name + extra + comment
-        alike = _alike(directory, place, size, count) if name and not alone else 1
+        alike = _alike(directory, place, size, min(count, ahead)) if name else 1
+        ahead = 4 * ahead if alike == ahead else _AHEAD  # what is looked at in vain is no more than was of use before
         if alike == 1:
-            alone = alone - 1 if alone else _ALONE
             found[directory[place + _CENTRAL.size : place + _CENTRAL.size + name]] = place
         else:
             rows = np.frombuffer(directory, dtype=np.uint8, count=alike * size, offset=place).reshape(alike, size)
@@ -220,7 +220,8 @@ def _entries(directory: bytes, count: int) -> dict[bytes, int]:
 def _alike(directory: bytes, place: int, size: int, most: int) -> int:
     """How many entries from `place` on have the mark and the lengths of the first, and so its size; at least one."""
     count = min(most, (len(directory) - place) // size)
-    if count < _FEW or directory[place + size + 28 : place + size + 34] != directory[place + 28 : place + 34]:
+    further = place + (_FEWEST - 1) * size
+    if count < _FEWEST or directory[further + 28 : further + 34] != directory[place + 28 : place + 34]:
         return 1
     same = np.ones(count, dtype=bool)
     for offset in _SAYING_THE_SIZE:

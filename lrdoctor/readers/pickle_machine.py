@@ -43,6 +43,7 @@ class CutError(ReadError):
 
 _ENDS_EARLY = (IndexError, struct.error)
 _MALFORMED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
+_LOOKED_UP = 8  # rows: about what it costs to carry out one for the memo
 _LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
 
 
@@ -106,7 +107,7 @@ class _Machine:
         self.most_copied = self.left + len(data)
         self.pending: list[Deferred] = []
         self.runs = Runs(self)
-        self.many_left = self.left
+        self.many_left = self.left // 2
 
     def run(self) -> object:
         """Carry out opcodes up to STOP."""
@@ -114,7 +115,8 @@ class _Machine:
             try:
                 return self._carry_out()
             except KeyError as error:
-                (index,) = error.args
+                index = error.args[0] if error.args else None
+                self._count(_LOOKED_UP)
                 if not (isinstance(index, int) and self._settle(index)):
                     if not self.pending:
                         raise

@@ -18,7 +18,7 @@ _Bytes = npt.NDArray[np.uint8]
 _WINDOW = 1 << 22  # bytes looked at together
 _BEYOND = 2048  # more than a row of unexpected bytes can lead past the end of a window
 _ALWAYS = True
-_FEWEST = 8  # rows that are worth being taken together
+_FEWEST = 16  # rows that are worth being taken together
 _MARK, _PUT, _TEXT, _SET, _DICT = b"(rXu}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -54,7 +54,7 @@ class Run:
         yield index, self.tensors[row]
         if self.rows.opens[place]:
             index += 1
-            yield index, self.dicts[self.opening.index(row)]
+            yield index, self.dicts[bisect_left(self.opening, row)]
         if self.rows.named[place]:
             yield index + 1, self.names[row]
 
