@@ -200,12 +200,53 @@ def write_checkpoint(folder: Path, megabytes: int) -> Path:
     return path
 
 
+def write_transformer(folder: Path, layers: int) -> Path:
+    """What a training script saves: tied weights, two groups of parameters, a warmup, settings, a random state."""
+    import torch
+
+    width = 256
+    model = torch.nn.ModuleDict(
+        {
+            "layers": torch.nn.ModuleList(
+                torch.nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True) for _ in range(layers)
+            ),
+            "embedding": torch.nn.Embedding(5000, width),
+            "head": torch.nn.Linear(width, 5000),
+        }
+    )
+    model["head"].weight = model["embedding"].weight
+    weights = list(model.parameters())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": 0.1},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (1 + step) / 10))
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    scheduler.step()
+    held = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "config": {"train": {"lr": 1e-3, "betas": (0.9, 0.95)}, "layers": [{"width": width}] * layers},
+        "rng": torch.get_rng_state(),
+    }
+    path = folder / "transformer.pt"
+    torch.save(held, path)
+    return path
+
+
 def bench_checkpoint(folder: Path, megabytes: int) -> None:
+    for path in (write_checkpoint(folder, megabytes), write_transformer(folder, 24)):
+        against_torch(path)
+
+
+def against_torch(path: Path) -> None:
     import torch
 
     from lrdoctor.readers.checkpoint import read_checkpoint
-
-    path = write_checkpoint(folder, megabytes)
 
     def ours() -> int | None:
         found = read_checkpoint(str(path))
@@ -216,12 +257,9 @@ def bench_checkpoint(folder: Path, megabytes: int) -> None:
         return int(max(state["step"] for state in loaded["optimizer"]["state"].values()))
 
     assert ours() == theirs() == 1
-    size = path.stat().st_size / 2**20
-    works: dict[str, Work] = {"lrdoctor": ours, "torch.load(mmap=True, weights_only=True)": theirs}
-    report(
-        f"{size:,.0f} MB checkpoint", best_of({"lrdoctor": 30, "torch.load(mmap=True, weights_only=True)": 10}, works)
-    )
-    print(f"{size:,.0f} MB checkpoint: {peak_megabytes(path):.0f} MB of memory at most, in a process of its own")
+    size, torchs = path.stat().st_size / 2**20, "torch.load(mmap=True, weights_only=True)"
+    report(f"{size:,.0f} MB {path.stem}.pt", best_of({"lrdoctor": 30, torchs: 10}, {"lrdoctor": ours, torchs: theirs}))
+    print(f"{size:,.0f} MB {path.stem}.pt: {peak_megabytes(path):.0f} MB of memory at most, in a process of its own")
 
 
 # The system's own counter, getrusage's, starts at what the parent had.

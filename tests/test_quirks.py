@@ -36,6 +36,10 @@
 | `training_args.bin` as JSON text | `test_training_arguments_in_json_are_read` |
 | `training_args.bin` pickled | `readers/test_checkpoint_frameworks.py` |
 | HF's scheduler.pt without its lambda | `test_a_lambda_schedule_without_its_lambda_keeps_its_counters` |
+| the LR as a tensor in an event file | `readers/test_tensorboard.py` |
+| the LR in the text beside an event file, and not in it | `test_a_rate_that_only_the_text_has_is_found` |
+| parts of a loss and no total (YOLO) | `test_parts_of_a_loss_without_a_total_are_summed` |
+| several counters in a row, the right one not first | `test_the_counter_of_updates_need_not_come_first` |
 | step means update, epoch, thousandths, environment steps | `reconstruct/test_axis.py` |
 | names with a space, a slash, a dash, in capitals | `reconstruct/test_pick.py` |
 """
@@ -358,6 +362,35 @@ def test_two_optimizers_in_one_stream_are_both_read(tmp_path: Path) -> None:
     assert series.values.tolist() == [1e-5, 5e-6] * 9
     assert found.lr_points == 18
     assert "9 points left out" in " ".join(choice.chosen for choice in found.choices)
+
+
+def test_a_rate_that_only_the_text_has_is_found(tmp_path: Path) -> None:
+    made = (scalars(step, train__loss=2 - step / 100) for step in range(1, 41))
+    (tmp_path / "events.out.tfevents.1700000000.host.1.0").write_bytes(framed(*made))
+    text = "".join(f"step: {step}, loss: {2 - step / 100:.4f}, lr: {0.1 / step:.4e}\n" for step in range(1, 41))
+    (tmp_path / "train.log").write_text(text)
+    run, found = only(tmp_path)
+    assert {source.kind for source in run.sources} == {"tensorboard", "text"}
+    assert rates(found) == pytest.approx([0.1 / step for step in range(1, 41)], rel=1e-3)
+
+
+def test_parts_of_a_loss_without_a_total_are_summed(tmp_path: Path) -> None:
+    rows = [(n, 2 - n / 40, 1.5 - n / 50, 1.2 - n / 90, 1.6 - n / 60, 0.1 - n / 500) for n in range(1, 25)]
+    header = "epoch,train/box_loss,train/cls_loss,train/dfl_loss,val/box_loss,lr/pg0"
+    table(tmp_path / "results.csv", header, rows)
+    run, found = only(tmp_path)
+    assert {"train/box_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss"} <= set(run.tags)
+    assert [group.tag for group in found.groups] == ["lr/pg0"]
+    assert found.loss is not None
+    assert found.loss.values.tolist() == pytest.approx([sum(row[1:4]) for row in rows])
+
+
+def test_the_counter_of_updates_need_not_come_first(tmp_path: Path) -> None:
+    rows = [(n, 1 + n // 10, 10 * n, 0.1 / (1 + n), 2 - n / 50) for n in range(1, 41)]
+    table(tmp_path / "log.csv", "_step,epoch,global_step,lr,loss", rows)
+    _, found = only(tmp_path)
+    assert next(choice.chosen for choice in found.choices if choice.what == "step axis") == "global_step"
+    assert found.step_unit == "update"
 
 
 # Rounding

@@ -40,9 +40,11 @@ class Contents:
             held = mapping(optimizer) or {}
             states = mapping(held.get("state")) or {}
             groups = held.get("param_groups")
-            kept = [*states.values(), *(groups if isinstance(groups, list | tuple) else ())]
-            for inner in map(mapping, kept):
-                yield from (value for value in (inner or {}).values() if _is_number(value))
+            for inner in map(mapping, states.values()):
+                if inner and isinstance(step := inner.get("step"), Tensor):
+                    yield step
+            for group in map(mapping, groups if isinstance(groups, list | tuple) else ()):
+                yield from (value for value in (group or {}).values() if _is_number(value))
         for scheduler in self.schedulers:
             yield from (value for value in (mapping(scheduler) or {}).values() if _is_number(value))
 
@@ -64,6 +66,8 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
         return
     if isinstance(value, Tensor):
         found.model = found.model or (bool(value.size) and depth > 0)
+    elif isinstance(value, str | int | float | None):
+        return
     elif looks_like_optimizer(value):
         found.optimizers.append(value)
     elif looks_like_scaler(value):
@@ -109,6 +113,9 @@ def _descend(value: object, name: str, depth: int, found: Contents) -> None:
         found.model = True
         return
     for key, item in held.items():
+        if found.model and isinstance(item, Tensor):  # one of thousands that say no more than the first
+            found.nodes += 1
+            continue
         word = key if isinstance(key, str) else ""
         if not is_aside(word) or looks_like_optimizer(item):
             _visit(item, word, depth + 1, found)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
+from lrdoctor.model.arrays import IntArray
+from lrdoctor.readers.disk import Disk
 from lrdoctor.readers.storage import Window
 
 _ENTRY_BYTES = 512  # of the directory for each member at most: real entries have a hundred
@@ -18,11 +22,24 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _LENGTHS = struct.Struct("<4s24x3H12x")  # of the same: its mark, and how long name, extra field and comment are
 _PACKED_AT, _HEADER_AT = 20, 42
+_CENTRAL_FIELDS = np.dtype(
+    {"names": ["method", "packed", "header"], "formats": ["<u2", "<u4", "<u4"], "offsets": [10, 20, 42], "itemsize": 46}
+)
+_SAYING_THE_SIZE = (0, 2, 28, 30, 32)  # where in an entry lie its mark and the lengths of its parts
+_LOCAL_FIELDS = np.dtype(
+    {"names": ["mark", "name", "extra"], "formats": ["<u4", "<u2", "<u2"], "offsets": [0, 26, 28], "itemsize": 30}
+)
+_LOCAL_MARK = int.from_bytes(b"PK\x03\x04", "little")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
+_FEWEST = 8  # entries worth being cut at once
+_AHEAD = 64  # entries that are looked at together at first
 _STORED, _DEFLATED = 0, 8
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
+
+
+Bytes = npt.NDArray[np.uint8]
 
 
 class Member(NamedTuple):
@@ -53,7 +70,7 @@ class Archive:
         try:
             count, self.directory = _end_record(data)
             self._directory = _directory(data, count, self.directory)
-            self._entries = dict(_entries(self._directory, count))
+            self._entries = _entries(self._directory, count)
         except (struct.error, IndexError, ValueError) as error:
             why = "its directory at the end is missing or damaged: the file is incomplete"
             raise DirectoryError("The archive cannot be read.", where=where, why=why) from error
@@ -68,6 +85,8 @@ class Archive:
 
     def ending(self, end: bytes) -> list[Member]:
         """The members whose names end so."""
+        if self._directory.count(end) == 1 and (first := _member(self._directory, 0)).name.encode().endswith(end):
+            return [first]  # which is where torch puts its pickle
         return [_member(self._directory, place) for name, place in self._entries.items() if name.endswith(end)]
 
     def every(self) -> list[Member]:
@@ -111,6 +130,32 @@ class Archive:
             return near[at : at + count]
         return self.data[member.header + at : member.header + at + count]
 
+    def beginnings(self, names: Sequence[bytes], count: int) -> tuple[IntArray, Bytes]:
+        """The first `count` bytes of many stored members, (n, count), and which of the names they are of.
+
+        Left out is what takes a second look: a missing name, a packed member, a file beyond 4 GB, a long header.
+        """
+        if not isinstance(self.data, Disk):
+            return np.empty(0, dtype=np.int64), np.empty((0, count), dtype=np.uint8)
+        places = np.array([self._entries.get(name, -1) for name in names], dtype=np.int64)
+        which = np.flatnonzero(places >= 0)
+        entries = self._fields_of(places[which])
+        plain = (entries["method"] == _STORED) & (entries["header"] != _FULL32) & (entries["packed"] >= count)
+        which, entries = which[plain], entries[plain]
+        pieces = self.data.pieces(entries["header"].tolist(), _NEAR)
+        whole = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)) == _NEAR
+        heads = np.frombuffer(b"".join(pieces if whole.all() else compress(pieces, whole)), dtype=np.uint8)
+        fields = heads.reshape(-1, _NEAR)[:, : _LOCAL.size].copy().view(_LOCAL_FIELDS)[:, 0]
+        start = _LOCAL.size + fields["name"].astype(np.int64) + fields["extra"]
+        good = np.flatnonzero((fields["mark"] == _LOCAL_MARK) & (start + count <= _NEAR))
+        return which[whole][good], heads[(_NEAR * good + start[good])[:, None] + np.arange(count)]
+
+    def _fields_of(self, places: IntArray) -> np.ndarray[Any, Any]:
+        """Entries of the directory at these places, as a structured array."""
+        rows = np.frombuffer(self._directory, dtype=np.uint8)[places[:, None] + np.arange(_CENTRAL.size)]
+        entries: np.ndarray[Any, Any] = rows.view(_CENTRAL_FIELDS)[:, 0]
+        return entries
+
     def _offset_in(self, header: bytes, member: Member) -> int:
         if len(header) < _LOCAL.size:
             raise self._broken(f"{member.name} lies outside the file")
@@ -150,16 +195,39 @@ def _directory(data: Window, count: int, start: int) -> bytes:
     return data[start : min(len(data), start + count * _ENTRY_BYTES)]
 
 
-def _entries(directory: bytes, count: int) -> Iterator[tuple[bytes, int]]:
-    """Name and place of each entry."""
-    place, lengths = 0, _LENGTHS.unpack_from
-    for _ in range(count):
+def _entries(directory: bytes, count: int) -> dict[bytes, int]:
+    """Place of each entry by name. Entries of one layout follow each other in a checkpoint: those are cut at once."""
+    found: dict[bytes, int] = {}
+    place, lengths, ahead = 0, _LENGTHS.unpack_from, _AHEAD
+    while count > 0:
         mark, name, extra, comment = lengths(directory, place)
         if mark != b"PK\x01\x02":
             raise ValueError("not a directory entry")
-        stop = place + _CENTRAL.size + name
-        yield directory[place + _CENTRAL.size : stop], place
-        place = stop + extra + comment
+        size = _CENTRAL.size + name + extra + comment
+        alike = _alike(directory, place, size, min(count, ahead)) if name else 1
+        ahead = 4 * ahead if alike == ahead else _AHEAD  # what is looked at in vain is no more than was of use before
+        if alike == 1:
+            found[directory[place + _CENTRAL.size : place + _CENTRAL.size + name]] = place
+        else:
+            rows = np.frombuffer(directory, dtype=np.uint8, count=alike * size, offset=place).reshape(alike, size)
+            names = rows[:, _CENTRAL.size : _CENTRAL.size + name].copy().view(f"V{name}")[:, 0]
+            found.update(zip(names.tolist(), range(place, place + alike * size, size), strict=True))
+        place += alike * size
+        count -= alike
+    return found
+
+
+def _alike(directory: bytes, place: int, size: int, most: int) -> int:
+    """How many entries from `place` on have the mark and the lengths of the first, and so its size; at least one."""
+    count = min(most, (len(directory) - place) // size)
+    further = place + (_FEWEST - 1) * size
+    if count < _FEWEST or directory[further + 28 : further + 34] != directory[place + 28 : place + 34]:
+        return 1
+    same = np.ones(count, dtype=bool)
+    for offset in _SAYING_THE_SIZE:
+        field = np.ndarray((count,), dtype="<u2", buffer=directory, offset=place + offset, strides=(size,))
+        same &= field == field[0]
+    return count if same.all() else int(np.argmin(same))
 
 
 def _member(directory: bytes, place: int) -> Member:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
+from lrdoctor.readers.line_spans import Span
 
-_TRUTHS = (b"t", b"T", b"l", b"L")  # of true and false, which pandas takes for numbers; no number has one of them
+Columns = list[FloatArray]
+_PIECE_BYTES = 1 << 18  # what pandas asks for: each is looked at while it is in the processor's cache
+_WORDS = (b"\0", b"t", b"T", b"l", b"L")  # true and false are numbers to pandas; no number has one of their letters
 
 
-def numbers(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | None:
-    """The cells of whole lines, (lines,) a column, NaN where one is empty; None where they are not regular.
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The cells of whole lines, (lines,) a column, NaN where one is empty; None where the lines are not regular.
 
-    Refused are quotes, comments, words (NaN as a word too, which says something else than an empty cell), lines with
+    `quoted` is whether there is a quotation mark, so that the last line may end inside a cell.
+    """
+
+    span: Span
+    columns: Columns | None
+    quoted: bool
+
+
+def parsed(span: Span, width: int, delimiter: str) -> Block:
+    """Refused are quotes, comments, words (NaN as a word too, which says something else than an empty cell), lines with
     more or fewer cells than the header, and lines without any number: all that needs to be looked at line by line.
     """
-    if columns < 2 or b'"' in block or b"\0" in block or any(letter in block for letter in _TRUTHS):
-        return None
-    found = _parsed(block, columns, delimiter)
-    if found is None or _any_row_is_empty(found):
-        return None
-    lines = len(found[0])  # too few cells in one have become NaN: the delimiters tell
-    return found if count(block, delimiter) == (columns - 1) * lines and _ends_are_alike(block, lines) else None
+    pieces = _Pieces(span, delimiter)
+    found = _numbers(pieces, width, delimiter) if width > 1 else None
+    if found is None or not pieces.fits(len(found[0]), width) or _any_row_is_empty(found):
+        return Block(span, None, pieces.quoted or b'"' in span.content())
+    return Block(span, found, False)
 
 
-def _any_row_is_empty(columns: list[FloatArray]) -> bool:
+def _any_row_is_empty(columns: Columns) -> bool:
     empty = np.isnan(columns[0])
     for column in columns[1:]:
         if not empty.any():
@@ -37,14 +48,53 @@ def _any_row_is_empty(columns: list[FloatArray]) -> bool:
     return bool(empty.any())
 
 
-def count(block: bytes, character: str) -> int:
+def count(piece: bytes, character: str) -> int:
     """How often an ASCII character occurs; several times as fast as `bytes.count` where it often does."""
-    return int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(character)))
+    return int(np.count_nonzero(np.frombuffer(piece, dtype=np.uint8) == ord(character)))
 
 
-def _ends_are_alike(block: bytes, lines: int) -> bool:
-    """Only line feeds, or a carriage return before each: a lone one ends a line for pandas, and not for this reader."""
-    return b"\r" not in block or count(block, "\r") == block.count(b"\r\n") == lines
+class _Pieces:
+    """A span as a file that pandas reads, without decoding it; what passes by is counted."""
+
+    def __init__(self, span: Span, delimiter: str) -> None:
+        self._span = span
+        self._at = span.start
+        self._delimiter = delimiter
+        self._delimiters = self._returns = self._pairs = 0
+        self._last = b""
+        self._worded = self.quoted = False
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes; none once there were some that no number and no empty cell has."""
+        if self._worded or self.quoted:
+            return b""
+        most = min(_PIECE_BYTES, self._span.stop - self._at)
+        piece = self._span.read(self._at, most if count < 0 else min(count, most))
+        self._at += len(piece)
+        self._look_at(piece)
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:  # pandas asks for it as the sign of a file, and never calls it
+        return iter(self.read, b"")
+
+    def _look_at(self, piece: bytes) -> None:
+        self.quoted = b'"' in piece
+        self._worded = any(word in piece for word in _WORDS)
+        self._delimiters += count(piece, self._delimiter)
+        if b"\r" in piece or self._last == b"\r":
+            self._returns += count(piece, "\r")
+            self._pairs += (self._last + piece).count(b"\r\n")
+        self._last = piece[-1:] or self._last
+
+    def fits(self, lines: int, width: int) -> bool:
+        """Whether all was read and is in so many lines of so many cells.
+
+        Too few cells in one have become NaN: the delimiters tell. Lines end alike: a lone carriage return ends one for
+        pandas, and not for this reader.
+        """
+        regular = not self._worded and not self.quoted and self._at == self._span.stop and self._last == b"\n"
+        alike = not self._returns or self._returns == self._pairs == lines
+        return regular and alike and self._delimiters == (width - 1) * lines
 
 
 def _exact(version: str) -> Literal["round_trip"] | None:
@@ -52,26 +102,26 @@ def _exact(version: str) -> Literal["round_trip"] | None:
     return "round_trip" if int(version.split(".")[0]) < 3 else None
 
 
-def _parsed(block: bytes, columns: int, delimiter: str) -> list[FloatArray] | None:
+def _numbers(pieces: _Pieces, width: int, delimiter: str) -> Columns | None:
     import pandas as pd
 
+    file: Any = pieces  # of a file's methods pandas needs no other
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # lines with too many cells are refused by their delimiters
-            table = pd.read_csv(
-                io.BytesIO(block),
-                sep=delimiter,
-                header=None,
-                names=range(columns),
-                dtype=np.float64,
-                float_precision=_exact(pd.__version__),
-                keep_default_na=False,
-                na_values=[""],
-                skip_blank_lines=False,
-                index_col=False,
-                low_memory=False,
-                engine="c",
-            )
+        table = pd.read_csv(
+            file,
+            sep=delimiter,
+            header=None,
+            names=range(width),
+            dtype=np.float64,
+            float_precision=_exact(pd.__version__),
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,
+            low_memory=False,
+            engine="c",
+        )
     except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
         return None
-    return [table[column].to_numpy() for column in range(columns)]
+    if not isinstance(table.index, pd.RangeIndex):  # it takes cells too many for the names of rows
+        return None
+    return [table[column].to_numpy() for column in range(width)]

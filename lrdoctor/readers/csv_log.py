@@ -8,24 +8,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
-import numpy as np
-
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
-from lrdoctor.readers.csv_block import count
-from lrdoctor.readers.csv_block import numbers as block_of_numbers
+from lrdoctor.readers.csv_block import Block, count, parsed
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
+from lrdoctor.readers.line_spans import in_spans
 from lrdoctor.readers.opening import absent_data, decoded, encoding_of, is_text, lines, text_stream
 from lrdoctor.readers.parts import split
-from lrdoctor.readers.rows import Rows, is_axis
+from lrdoctor.readers.rows import Rows, first_number, is_axis
 from lrdoctor.readers.storage import open_binary
-from lrdoctor.readers.tracker_columns import names_of, runs_of
+from lrdoctor.readers.tracker_columns import long_form, names_of, runs_of
 from lrdoctor.reconstruct.names import lr_name, role_of
 
 KIND = "csv"
 _DELIMITERS = (",", "\t", ";")
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 23
 _TABLE_SUFFIXES = (".csv", ".tsv")
 
 
@@ -136,6 +134,7 @@ class _Table:
         self.halved: int | None = None
         self.last_cell = ""
         self.delimiter = ","
+        self.long: tuple[list[int], int] | None = None
 
     def fill(self, file: str) -> None:
         with text_stream(file) as stream:
@@ -159,30 +158,30 @@ class _Table:
 
     def _blocks(self, stream: BinaryIO, number: int) -> None:
         """The rows below line `number`, many at once where they are regular, else one by one."""
-        while block := stream.read(_BLOCK_BYTES):
-            whole = 0 if b'"' in block else block.rfind(b"\n") + 1
-            stream.seek(whole - len(block), io.SEEK_CUR)
-            if not whole:  # a line or a cell whose end is not in sight
-                self._lines(stream, number)
-                return
-            number += self._block(block[:whole], number)
-            if len(block) < _BLOCK_BYTES:
-                self._lines(stream, number)
-                return
+        position, width = stream.tell(), len(self.columns)
+        for block in in_spans(stream, _BLOCK_BYTES, lambda span: parsed(span, width, self.delimiter)):
+            if block.quoted:  # a cell that may go on in the next block
+                break
+            if width != len(self.columns):  # there was another header meanwhile
+                block = parsed(block.span, len(self.columns), self.delimiter)
+            number += self._block(block, number)
+            position = block.span.stop
+        stream.seek(position)
+        self._lines(stream, number)
 
-    def _block(self, block: bytes, number: int) -> int:
+    def _block(self, block: Block, number: int) -> int:
         """Take whole lines; how many there are."""
-        found = block_of_numbers(block, len(self.columns), self.delimiter)
-        if found is None:
-            self._lines(io.BytesIO(block), number)
-            return count(block, "\n")
-        for column, values in zip(self.columns, found, strict=True):
-            column.numbers += int(np.count_nonzero(~np.isnan(values)))
-        named = {column.name: values for column, values in zip(self.columns, found, strict=True) if column.name}
+        if block.columns is None:
+            content = block.span.content()
+            self._lines(io.BytesIO(content), number)
+            return count(content, "\n")
+        for column, values in zip(self.columns, block.columns, strict=True):
+            column.numbers += first_number(values) is not None
+        named = {column.name: values for column, values in zip(self.columns, block.columns, strict=True) if column.name}
         self.rows.add_table(named, number + 1, self.session)
-        last_line = block[block.rfind(b"\n", 0, -1) + 1 :].decode("utf-8", "replace")
-        self.last_cell = last_line.rstrip("\r\n").rpartition(self.delimiter)[2].strip()
-        return len(found[0])
+        last_line = block.span.tail().rstrip(b"\r\n").rpartition(b"\n")[2].decode("utf-8", "replace")
+        self.last_cell = last_line.rpartition(self.delimiter)[2].strip()
+        return len(block.columns[0])
 
     def _lines(self, stream: BinaryIO, number: int) -> None:
         """What is left of the stream, line by line."""
@@ -215,6 +214,7 @@ class _Table:
             raise ReadError(
                 "The table is too wide.", where=self.path, why=f"it has {len(cells):,} columns ({raised_by('columns')})"
             )
+        self.long = long_form([cell.strip() for cell in cells])
         known = {column.name: column for column in self.every_column}
         self.columns = [known.get(name) or _Column(name) for name in names_of(_distinct(cells), self.path, self.run)]
         self.every_column += [column for column in self.columns if column.name not in known]
@@ -242,8 +242,17 @@ class _Table:
             self._start_session(cells)
             return
         values.pop("", None)
+        if self.long is not None:
+            self._name_the_value(values, cells, *self.long)
         if values:
             self.rows.add(values, line, self.session)
+
+    def _name_the_value(self, values: dict[str, float], cells: list[str], naming: list[int], place: int) -> None:
+        """Of a table with a metric a row: the value under the metric's name, which stands in other cells."""
+        tag = "/".join(word for column in naming if (word := cells[column].strip()))
+        value = values.pop(self.columns[place].name, None)
+        if tag and value is not None:
+            values[tag] = value
 
     def _fits(self, cells: list[str]) -> bool:
         """Only empty cells too many: a delimiter at the end of each row."""

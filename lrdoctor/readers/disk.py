@@ -7,6 +7,7 @@ its last checkpoint.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import BinaryIO
 
 
@@ -23,6 +24,13 @@ class Disk:
     def __getitem__(self, at: slice) -> bytes:
         start, stop, _ = at.indices(self._size)
         return self.read(start, stop - start) if stop > start else b""
+
+    def pieces(self, starts: Sequence[int], count: int) -> list[bytes]:
+        """Up to `count` bytes from each of many places."""
+        if not _PREAD:
+            return [self.read(start, count) for start in starts]
+        descriptor, pread = self._stream.fileno(), os.pread
+        return [pread(descriptor, count, start) for start in starts]
 
     def read(self, start: int, count: int) -> bytes:
         """Up to `count` bytes from `start`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lrdoctor.model.run import OptimizerState, Scalar
 from lrdoctor.readers.plain import Number, mapping, scalar, whole
-from lrdoctor.readers.skeleton import Stub
+from lrdoctor.readers.skeleton import Stub, Tensor
 
 # State keys that tell torch's optimizers apart (torch 2.13); the first that fits wins.
 _BY_STATE: tuple[tuple[frozenset[str], str], ...] = (
@@ -28,6 +28,7 @@ _BY_GROUP: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"betas", "amsgrad"}), "Adam"),
     (frozenset({"momentum", "dampening"}), "SGD"),
 )
+_COUNTED = (Tensor, int, float)
 MAX_GROUPS = 100_000
 
 
@@ -75,9 +76,11 @@ def _scalars(group: Mapping[object, object], read: Number) -> dict[str, Scalar]:
 
 def _step(states: Mapping[object, object], groups: tuple[Mapping[str, Scalar], ...], read: Number) -> int | None:
     """The largest `step` of any parameter; fused optimizers outside torch keep it in the groups instead."""
-    kept = [whole(inner["step"], read) for state in states.values() if (inner := mapping(state)) and "step" in inner]
-    kept += [whole(group["step"], read) for group in groups if "step" in group]
-    known = [step for step in kept if step is not None]
+    kept = [inner["step"] for state in states.values() if (inner := mapping(state)) and "step" in inner]
+    kept += [group["step"] for group in groups if "step" in group]
+    values = {read(value) if isinstance(value, Tensor) else value for value in kept if isinstance(value, _COUNTED)}
+    steps = [whole(value, read) for value in values]
+    known = [step for step in steps if step is not None]
     return max(known) if known else None
 
 

@@ -7,6 +7,7 @@ Every opcode of protocols 0 to 5 is carried out on plain containers. Where Pytho
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -14,7 +15,8 @@ from typing import Protocol
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.readers.pickle_calls import call
-from lrdoctor.readers.pickle_tensors import CALL, REBUILD, Deferred
+from lrdoctor.readers.pickle_runs import Run, Runs
+from lrdoctor.readers.pickle_tensors import CALL, REBUILD, Deferred, Scalars
 from lrdoctor.readers.skeleton import Blob, Global, Storage, Stub
 
 KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
@@ -41,6 +43,7 @@ class CutError(ReadError):
 
 _ENDS_EARLY = (IndexError, struct.error)
 _MALFORMED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
+_LOOKED_UP = 8  # rows: about what it costs to carry out one for the memo
 _LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
 
 
@@ -87,7 +90,8 @@ class _Machine:
     """The stack, the stacks below the marks, and the memo."""
 
     __slots__ = (
-        "commands", "copied", "data", "keep", "left", "memo", "most_copied", "pending", "pos", "stack", "under",
+        "commands", "copied", "data", "keep", "left", "many_left", "memo", "most_copied", "pending", "pos", "runs",
+        "stack", "under",
     )  # fmt: skip
 
     def __init__(self, data: bytes, start: int, keep: int) -> None:
@@ -102,16 +106,21 @@ class _Machine:
         self.left = limits().pickle_instructions
         self.most_copied = self.left + len(data)
         self.pending: list[Deferred] = []
+        self.runs = Runs(self)
+        self.many_left = self.left // 2
 
     def run(self) -> object:
         """Carry out opcodes up to STOP."""
         while True:
             try:
                 return self._carry_out()
-            except KeyError:
-                if not self.pending:
-                    raise
-                self._settle()
+            except KeyError as error:
+                index = error.args[0] if error.args else None
+                self._count(_LOOKED_UP)
+                if not (isinstance(index, int) and self._settle(index)):
+                    if not self.pending:
+                        raise
+                    self._settle_pending()
                 self.pos -= 1  # back to the opcode that asked for what a tensor stepped over has put into the memo
 
     def _carry_out(self) -> object:
@@ -126,19 +135,58 @@ class _Machine:
             elif opcode == _BINGET:
                 value = memo[data[self.pos]]
                 self.pos += 1
-                self.stack.append(self._stepped_over(value) if value is REBUILD else value)
+                if value is REBUILD:
+                    value = self._stepped_over(value, 2)
+                self.stack.append(value)
             elif opcode == _LONG_BINPUT:
                 memo[four(data, self.pos)[0]] = self.stack[-1]
                 self.pos += 4
             elif opcode == _LONG_BINGET:
                 value = memo[four(data, self.pos)[0]]
                 self.pos += 4
-                self.stack.append(self._stepped_over(value) if value is REBUILD else value)
+                if value is REBUILD:
+                    value = self._stepped_over(value, 5)
+                self.stack.append(value)
+            elif opcode == _BINUNICODE and data[self.pos + 1 : self.pos + 4] == b"\0\0\0":
+                start = self.pos + 4
+                self.pos = start + data[self.pos]
+                if self.pos > len(data):
+                    raise IndexError("truncated")
+                self.stack.append(data[start : self.pos].decode("utf-8", "surrogateescape"))
+            elif opcode == _BININT1:
+                if data[self.pos + 1] == _BININT1:  # the numbers of an optimizer's parameters
+                    stop = self._end_of_numbers()
+                    self.stack += data[self.pos : stop : 2]
+                    self.pos = stop
+                else:
+                    self.stack.append(data[self.pos])
+                    self.pos += 1
+            elif opcode == _EMPTY_DICT:
+                self.stack.append({})
+            elif opcode == _SETITEM:
+                value, name = self.stack.pop(), self.stack.pop()
+                target = self.stack[-1]
+                if type(target) is dict and type(name) in _SCALARS:
+                    target[name] = value
+                else:
+                    _set_pairs(target, [name, value])
             elif opcode == _STOP:
                 return self.stack.pop()
             else:
                 handlers[opcode](self)
         raise self._too_long()
+
+    def _end_of_numbers(self) -> int:
+        found = _NUMBERS.match(self.data, self.pos - 1)
+        assert found is not None
+        self._count(len(found[0]) // 2)
+        return found.end()
+
+    def _count(self, many: int) -> None:
+        """What is done many at a time has a bound of its own."""
+        self.many_left -= many
+        if self.many_left < 0:
+            raise self._too_long()
 
     def run_watched(self, watcher: Watcher) -> object:
         """The same, one handler an opcode, with a report after each."""
@@ -156,32 +204,83 @@ class _Machine:
         why = f"it has too many instructions ({raised_by('pickle_instructions')})"
         return ReadError("The pickled part is too large.", why=why)
 
-    def _stepped_over(self, rebuild: Global) -> object:
-        """The tensor that the call to come would rebuild; the function itself where the call is not the usual one."""
+    def _stepped_over(self, rebuild: Global, width: int) -> object:
+        """The tensor that the call to come would rebuild; the function itself where the call is not the usual one.
+
+        Where many such calls follow, all but the last are carried out first. `width` is that of the opcode that got it.
+        """
         call = CALL.match(self.data, self.pos)
-        if call is None:
+        if call is None or self.memo.get(_index_got(self.data, self.pos + _MARKS)) != "storage":
             return rebuild
+        run = self.runs.ahead(self.pos - width, width, self.memo)
+        if run is not None:
+            self._take(run)
+            self.pos = run.next_call + width
+            call = CALL.match(self.data, self.pos)
+            if call is None:
+                return rebuild
+        found = Deferred(self, self.pos)
         self.pos = call.end()
-        found = Deferred(call, self)
         self.pending.append(found)
         return found
+    def _take(self, run: Run) -> None:
+        """What the instructions of these rows do to the stack. The memo is filled when it is asked."""
+        self._count(run.last - run.first)
+        if not run.opening:
+            self.stack += run.flat(0, run.last - run.first)
+            return
+        stop = run.opening[0] + 1
+        self.stack += run.flat(0, stop)[:-1]
+        _setitems(self)
+        for key_and_dict in run.between():
+            self.stack += key_and_dict
+        self.stack += (run.keys[-1], run.dicts[-1])
+        self.under.append(self.stack)
+        last = run.opening[-1]
+        self.stack = [run.names[last], *run.flat(last + 1, run.last - run.first)]
 
     def recall(self, index: int) -> object:
         """What the memo has at `index`, or None."""
-        if index not in self.memo and self.pending:
-            self._settle()
+        if index not in self.memo and not self._settle(index):
+            self._settle_pending()
         return self.memo.get(index)
 
-    def _settle(self) -> None:
-        """Carry out the calls that were stepped over, for what they put into the memo."""
+    def scalars(self, tensors: Sequence[Deferred]) -> list[Scalars]:
+        return self.runs.scalars(tensors)
+
+    def _settle(self, index: int) -> bool:
+        """Carry out the row that has put something at `index` of the memo, for what it put there."""
+        run = self.runs.of(index)
+        if run is None:
+            return False
+        row = run.row_of(index)
+        later = {index: value for index in run.indices_of(row) if (value := self.memo.get(index)) is not None}
+        self._carry_out_call(run.tensors[row])
+        self.memo.update(run.put_beside_the_call(row))
+        self.memo.update(later)
+        return True
+
+    def settle_all(self) -> None:
+        """Have everything in the memo that was put there."""
+        self._settle_pending()
+        for run in self.runs.taken:
+            for index in run.indices:
+                if index not in self.memo:
+                    self._settle(index)
+
+    def _settle_pending(self) -> None:
+        """Carry out the calls that were stepped over one by one, for what they put into the memo."""
         pending, self.pending = self.pending, []
         for tensor in pending:
-            inner = _Machine(tensor.call[0] + b".", 0, self.keep)
-            inner.memo = self.memo
-            inner.stack = [REBUILD]
-            with contextlib.suppress(*_ENDS_EARLY, *_MALFORMED):  # a call that cannot be carried out leaves nothing
-                inner.run()
-                self.memo[tensor.put] = tensor
+            self._carry_out_call(tensor)
+            self.memo[tensor.put] = tensor
+
+    def _carry_out_call(self, tensor: Deferred) -> None:
+        inner = _Machine(tensor.call() + b".", 0, self.keep)
+        inner.memo, inner.runs = self.memo, self.runs
+        inner.stack = [REBUILD]
+        with contextlib.suppress(*_ENDS_EARLY, *_MALFORMED):  # a call that cannot be carried out leaves nothing
+            inner.run()
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
@@ -238,6 +337,15 @@ class _Machine:
 
 _U1, _U2, _I4, _U4, _U8, _F8 = (struct.Struct(layout) for layout in ("<B", "<H", "<i", "<I", "<Q", ">d"))
 _STOP, _BINPUT, _BINGET, _LONG_BINPUT, _LONG_BINGET = b".qhrj"
+_BINUNICODE, _BININT1, _EMPTY_DICT, _SETITEM = b"XK}s"
+_MARKS = 2  # in front of the word "storage", in a call that rebuilds a tensor
+_NUMBERS = re.compile(rb"(?:K.){1,65536}", re.DOTALL)
+
+
+def _index_got(data: bytes, start: int) -> int:
+    return data[start + 1] if data[start] == _BINGET else int(_U4.unpack_from(data, start + 1)[0])
+
+
 _Handler = Callable[[_Machine], None]
 _HANDLERS: dict[int, _Handler] = {}
 
@@ -277,7 +385,7 @@ def _dup(m: _Machine) -> None:
     m.stack.append(m.stack[-1])
 
 
-# The four that `_carry_out` does in place, for `run_watched`.
+# Those that `_carry_out` does in place, for `run_watched`.
 
 
 @_on(b"q")
@@ -307,6 +415,7 @@ def _put(m: _Machine) -> None:
 
 @_on(b"\x94")
 def _memoize(m: _Machine) -> None:
+    m.settle_all()
     m.memo[len(m.memo)] = m.stack[-1]
 
 

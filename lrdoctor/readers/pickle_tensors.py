@@ -7,7 +7,8 @@ protocol 2 spells it once its names are in the memo, is matched by one pattern; 
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from lrdoctor.readers.skeleton import Global, Storage, Tensor
 
@@ -31,35 +32,60 @@ _NUMBER = re.compile(_INT, re.DOTALL)
 
 
 class Memory(Protocol):
-    """The memo of the pickle, also of what the calls stepped over would have put there."""
+    """The pickle, and its memo, also of what the calls stepped over would have put there."""
+
+    data: bytes
+
+    def scalars(self, tensors: Sequence[Deferred]) -> list[Scalars]: ...
 
     def recall(self, index: int) -> object: ...
 
 
+class Scalars(NamedTuple):
+    """Tensors without dimensions that begin their storages: the storages' keys, and the name of their type."""
+
+    tensors: list[Deferred]
+    keys: list[bytes]
+    kind: str
+
+
 class Deferred(Tensor):
-    """A tensor whose parts are read from the `call` that was stepped over, when one of them is first asked for."""
+    """A tensor whose parts are read from the call that was stepped over, when one of them is first asked for.
 
-    __slots__ = ("call", "memory")
+    `at` is where in the pickle the call is, behind its function.
+    """
 
-    def __init__(self, call: re.Match[bytes], memory: Memory) -> None:
+    __slots__ = ("at", "memory")
+
+    def __init__(self, memory: Memory, at: int) -> None:
         # The fields of Tensor stay unset, so that asking for one ends in __getattr__.
-        self.call = call
         self.memory = memory
+        self.at = at
 
     def __getattr__(self, name: str) -> object:
         if name not in Tensor.__slots__:
             raise AttributeError(name)
         kind, key, count, offset, size, stride, _ = self._parts()
-        named = self.memory.recall(_index(kind))
-        self.storage = Storage(named.name if isinstance(named, Global) else "", self._key(key), _number(count))
+        self.storage = Storage(self.kind_named(_index(kind)), self._key(key), _number(count))
         self.offset = _number(offset)
         self.size = _numbers(size)
         self.stride = _numbers(stride)
         self.dtype = None
         return getattr(self, name)
 
+    def kind_named(self, index: int) -> str:
+        """The name of the storage's type, which the memo has at `index`."""
+        named = self.memory.recall(index)
+        return named.name if isinstance(named, Global) else ""
+
+    def call(self) -> bytes:
+        """The instructions that were stepped over."""
+        found = CALL.match(self.memory.data, self.at)
+        assert found is not None
+        return found[0]
+
     def _parts(self) -> tuple[bytes, ...]:
-        found = _CALL.match(self.call.string, self.call.start())
+        found = _CALL.match(self.memory.data, self.at)
         assert found is not None
         return found.groups()
 

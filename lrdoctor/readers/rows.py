@@ -44,6 +44,14 @@ def wall_clock(values: FloatArray) -> FloatArray | None:
     return floats(values) if len(known) and bool((known > _EARLIEST_CLOCK).all()) else None
 
 
+def first_number(values: FloatArray) -> int | None:
+    """The index of the first value that is not NaN."""
+    if len(values) and not np.isnan(values[0]):
+        return 0
+    known = ~np.isnan(values)
+    return int(np.argmax(known)) if known.any() else None
+
+
 @dataclass(slots=True)
 class _Column:
     """Numbers that came one by one, with the rows they are of, and `tables`: (first row, a number a row or NaN)."""
@@ -57,15 +65,31 @@ class _Column:
         rows = [np.frombuffer(self.rows, dtype=np.int64)]
         values = [np.frombuffer(self.values)]
         for first, numbers in self.tables:
-            absent = np.isnan(numbers)
-            every = np.arange(first, first + len(numbers), dtype=np.int64)
-            rows.append(every[~absent] if absent.any() else every)
-            values.append(numbers[~absent] if absent.any() else numbers)
+            there = np.flatnonzero(~np.isnan(numbers))
+            rows.append(first + there)
+            values.append(numbers[there])
         where, what = np.concatenate(rows), np.concatenate(values)
         if self.rows and self.tables:
             order = np.argsort(where, kind="stable")
             return where[order], what[order]
         return where, what
+
+    def is_complete(self, rows: int) -> bool:
+        """Whether each of so many rows has a value, all from tables."""
+        if self.rows or sum(len(numbers) for _, numbers in self.tables) != rows:
+            return False
+        return not any(np.isnan(numbers).any() for _, numbers in self.tables)
+
+
+def _joined(columns: Mapping[str, _Column], rows: int) -> dict[str, FloatArray]:
+    """(rows,) for each column that is complete, by name; one piece of memory for all is got from the system faster."""
+    whole = {name: column.tables for name, column in columns.items() if rows and column.is_complete(rows)}
+    if all(len(tables) == 1 for tables in whole.values()):
+        return {name: tables[0][1] for name, tables in whole.items()}
+    joined = np.empty((len(whole), rows))
+    for tables, values in zip(whole.values(), joined, strict=True):
+        np.concatenate([numbers for _, numbers in tables], out=values)
+    return dict(zip(whole, joined, strict=True))
 
 
 class Rows:
@@ -78,7 +102,7 @@ class Rows:
         self.refused_tags = 0
         self._most = limits().tags
         self._origins = array("q")
-        self._sessions = array("q")
+        self._sessions: list[tuple[int, int]] = []  # the first row of each stretch, and its session
         self._columns: dict[str, _Column] = {}
         self._axes: dict[str, _Column] = {}
         self._clock = _Column()
@@ -89,8 +113,8 @@ class Rows:
     def add(self, values: Mapping[str, float], origin: int, session: int = 0) -> None:
         """One row: every number of it, step counters and clocks included, under its tag."""
         row = len(self._origins)
+        self._begin(session)
         self._origins.append(origin)
-        self._sessions.append(session)
         for tag, value in values.items():
             column = self._column(tag)
             if column is not None:
@@ -101,13 +125,17 @@ class Rows:
         """Many rows at once, all from lines that follow each other: (n,) per tag, NaN where a row lacks it."""
         length = len(next(iter(values.values()), ()))
         first = len(self._origins)
-        self._origins.frombytes(np.arange(first_origin, first_origin + length, dtype=np.int64).tobytes())
-        self._sessions.frombytes(np.full(length, session, dtype=np.int64).tobytes())
-        start = {tag: int(np.argmin(np.isnan(numbers))) for tag, numbers in values.items()}
-        for tag in sorted(values, key=lambda tag: start[tag]):  # in the order in which they first appear
-            column = None if np.isnan(values[tag][start[tag]]) else self._column(tag)
+        self._begin(session)
+        self._origins.frombytes(np.arange(first_origin, first_origin + length, dtype=np.int64).data.cast("B"))
+        starts = {tag: start for tag, numbers in values.items() if (start := first_number(numbers)) is not None}
+        for tag in sorted(starts, key=lambda tag: starts[tag]):  # in the order in which they first appear
+            column = self._column(tag)
             if column is not None:
                 column.tables.append((first, values[tag]))
+
+    def _begin(self, session: int) -> None:
+        if not self._sessions or self._sessions[-1][1] != session:
+            self._sessions.append((len(self._origins), session))
 
     def _column(self, tag: str) -> _Column | None:
         if tag in self._columns:
@@ -125,27 +153,38 @@ class Rows:
 
     def series(self) -> Iterator[Series | Note]:
         """A series per tag, then a note where there were more tags than any log has."""
-        origins, sessions = ints(self._origins), ints(self._sessions)
-        axes = {name: self._spread(column) for name, column in self._axes.items()}
+        origins = np.frombuffer(self._origins, dtype=np.int64).view()
+        origins.flags.writeable = False
+        sessions = self._session_of_each_row() if len({session for _, session in self._sessions}) > 1 else None
+        joined = _joined({**self._axes, **self._columns}, len(origins))
+        axes = {
+            name: frozen(joined[name]) if name in joined else self._spread(column)
+            for name, column in self._axes.items()
+        }
         there = self._clock.rows or self._clock.tables
         clock = wall_clock(self._spread(self._clock)) if there else None
-        several = len(sessions) > 0 and bool((sessions != sessions[0]).any())
         for tag, column in self._columns.items():
-            rows, values = column.gathered()
-            everywhere = len(rows) == len(origins)  # then all series share the arrays, which cannot be written to
+            rows, values = (None, joined[tag]) if tag in joined else column.gathered()
+            if rows is not None and len(rows) == len(origins):
+                rows = None
+            # Where no row lacks it, all series share the arrays, which cannot be written to.
             yield Series(
                 path=self.path,
                 tag=tag,
                 values=frozen(values),
-                axes=_known(axes) if everywhere else _of_rows(axes, rows),
-                origin=origins if everywhere else ints(origins[rows]),
+                axes=_known(axes) if rows is None else _of_rows(axes, rows),
+                origin=origins if rows is None else ints(origins[rows]),
                 kind=self.kind,
                 origin_unit=self.origin_unit,
-                wall_time=None if clock is None else clock if everywhere else floats(clock[rows]),
-                session=None if not several else sessions if everywhere else ints(sessions[rows]),
+                wall_time=None if clock is None else clock if rows is None else floats(clock[rows]),
+                session=None if sessions is None else sessions if rows is None else ints(sessions[rows]),
             )
         if self.refused_tags:
             yield Note(self.path, f"too many names in one file ({raised_by('tags')}); the rest was not read")
+
+    def _session_of_each_row(self) -> IntArray:
+        starts = [start for start, _ in self._sessions]
+        return ints(np.repeat([session for _, session in self._sessions], np.diff([*starts, len(self._origins)])))
 
     def _spread(self, column: _Column) -> FloatArray:
         """(rows,) with NaN where a row lacks the column."""
@@ -163,4 +202,4 @@ def _of_rows(axes: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatA
 
 
 def _known(axes: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    return {name: axis for name, axis in axes.items() if not np.isnan(axis).all()}
+    return {name: axis for name, axis in axes.items() if first_number(axis) is not None}

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
 from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, Member, first_member
 from lrdoctor.readers.pickle_machine import describe
+from lrdoctor.readers.pickle_tensors import Deferred, Scalars
 from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
 from lrdoctor.readers.storage import Window, window
@@ -45,9 +48,12 @@ class TorchFile:
     places: dict[str, int] = field(default_factory=dict)
     archive: Archive | None = None
     prefix: str = ""
+    known: dict[Tensor, float | int | bool] = field(default_factory=dict)
 
     def number(self, tensor: Tensor) -> float | int | bool | None:
         """The value of a tensor with one element; None where it is not one, or its bytes are not there."""
+        if tensor in self.known:
+            return self.known[tensor]
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
         code = _DTYPES.get(tensor.dtype or "") or code_of(tensor.storage.type)
@@ -58,9 +64,24 @@ class TorchFile:
         return _decoded(piece, code, self.order) if len(piece) == width else None
 
     def expect(self, tensors: Iterable[Tensor]) -> None:
-        """Numbers that will be asked for: of a remote file they come in one go, and not in a request each."""
+        """Numbers that will be asked for: they come in one go, and not one by one; of a remote file in few requests."""
         if isinstance(self.data, RemoteWindow):
             self.data.fetch([place for tensor in tensors if (place := self._place_of(tensor)) is not None])
+        elif self.archive is not None:
+            deferred = [tensor for tensor in tensors if isinstance(tensor, Deferred)]
+            memory = deferred[0].memory if deferred else None
+            if memory is not None:
+                for scalars in memory.scalars([tensor for tensor in deferred if tensor.memory is memory]):
+                    self._read_at_once(self.archive, scalars)
+
+    def _read_at_once(self, archive: Archive, scalars: Scalars) -> None:
+        code = code_of(scalars.kind)
+        if code is None or code == "bf16":
+            return
+        folder = f"{self.prefix}data/".encode("utf-8", "surrogateescape")
+        which, pieces = archive.beginnings([folder + key for key in scalars.keys], int(code[1]))
+        values = np.ascontiguousarray(pieces).view(f"{self.order}{code}")[:, 0].tolist()
+        self.known.update(zip([scalars.tensors[place] for place in which.tolist()], values, strict=True))
 
     def _place_of(self, tensor: Tensor) -> tuple[int, int] | None:
         """From where to where the bytes of a one-element storage lie, a zip's header in front of them included."""

@@ -1,17 +1,22 @@
-"""The columns of a chart exported from a tracker: W&B's "RUN - METRIC", TensorBoard's "Step,Value".
+"""The columns of a table exported from a tracker: W&B's "RUN - METRIC", TensorBoard's "Step,Value", names in cells.
 
 W&B's panels export a column per run and metric, named "RUN - METRIC", and beside it "RUN - METRIC__MIN" and "__MAX",
-the bounds of what was averaged into a point. TensorBoard exports one tag of one run, and names only the file after it.
+the bounds of what was averaged into a point. TensorBoard and Neptune export one series of one run, and only the file is
+named after it. Comet, ClearML and MLflow give their metrics below each other, the name in a cell of each row.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 _BETWEEN = " - "
 _BOUNDS = ("__MIN", "__MAX", "__STEP")
 _SINGLE = frozenset({"wall time", "step", "value"})
+_SINGLE_BY_FILE = frozenset({"step", "value", "timestamp"})
+_NAMING = frozenset({"metric", "metricname", "metric_name", "metric.name", "variant", "key", "tag"})
+_VALUES = frozenset({"value", "metricvalue", "metric_value"})
 _TAG_IN_NAME = re.compile(r"tag-(?P<tag>[^/]+)\.(?:csv|json)$", re.IGNORECASE)
 DROPPED = ""  # the name of a column that is not read
 
@@ -28,9 +33,19 @@ def runs_of(columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(of_runs))
 
 
+def long_form(columns: Sequence[str]) -> tuple[list[int], int] | None:
+    """Which columns name the metric of a row, and which has its value; None where each metric has a column."""
+    naming = [place for place, name in enumerate(columns) if name.lower() in _NAMING]
+    values = [place for place, name in enumerate(columns) if name.lower() in _VALUES]
+    return (naming, values[0]) if naming and len(values) == 1 else None
+
+
 def names_of(columns: Sequence[str], path: str, run: str | None) -> list[str]:
     """The metrics that columns stand for. Those of other runs than `run`, and bounds, are `DROPPED`."""
-    if {name.lower() for name in columns if name} == _SINGLE:
+    lowered = {name.lower() for name in columns if name}
+    if lowered == _SINGLE_BY_FILE:
+        return [PurePosixPath(path).stem if name.lower() == "value" else name for name in columns]
+    if lowered == _SINGLE:
         tag = _TAG_IN_NAME.search(path)
         return [tag["tag"] if tag and name.lower() == "value" else name for name in columns]
     runs = runs_of(columns)

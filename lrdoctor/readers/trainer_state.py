@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -68,5 +69,5 @@ def _state(path: str) -> Mapping[str, object]:
 def _hints(state: Mapping[str, object], path: str) -> Iterator[Hint]:
     for name, key, detail in _FACTS:
         value = number(state.get(key))
-        if value is not None and value > 0:
-            yield Hint(name, int(value) if value == int(value) else value, path, key, detail)
+        if value is not None and 0 < value < math.inf:
+            yield Hint(name, int(value) if value.is_integer() else value, path, key, detail)

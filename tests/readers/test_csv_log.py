@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers import csv_log
+from lrdoctor.readers.csv_block import Block
 
 Read = Callable[..., tuple[dict[str, Series], list[str]]]
 
@@ -315,9 +317,31 @@ def test_many_lines_at_once_are_read_as_one_by_one(
     path.write_text("".join(delimiter.join(line) + ends for line in lines), encoding="utf-8", newline="")
     with pytest.MonkeyPatch.context() as patched:
         at_once = list(csv_log.read(str(path)))
-        patched.setattr(csv_log, "block_of_numbers", lambda *arguments: None)
+        patched.setattr(csv_log, "parsed", lambda span, *_: Block(span, None, quoted=False))
         one_by_one = list(csv_log.read(str(path)))
     assert list(map(comparable, at_once)) == list(map(comparable, one_by_one))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["0,0.1,1,", "1,0.1", "2,0.1,1"],  # as many delimiters as there would be in regular lines
+        ["0,0.1,1,5", "1,0.1", "2,0.1,1"],
+        ["0,0.1", "1,0.1,1,5", "2,0.1,1"],
+        ["0,0.1,1", "1,\0,1", "2,0.1,1"],
+        ["0,0.1,1", "", "2,0.1,1"],
+        ["0,0.1,1", ",,", "2,0.1,1"],
+        ["0,0.1,1\r1,0.1,1", "2,0.1,1"],
+        ["0,0.1,1", '1,"0.1",1', '2,"0.1', '3",0.1,1'],
+        ["0,-0,1", "1,-0.0,1", "2,0,18446744073709551617"],
+    ],
+)
+def test_irregular_lines_are_read_as_one_by_one(rows: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("\n".join(["step,lr,loss", *rows, *["7,0.5,0.25"] * 5, ""]), encoding="utf-8", newline="")
+    at_once = list(csv_log.read(str(path)))
+    monkeypatch.setattr(csv_log, "parsed", lambda span, *_: Block(span, None, quoted=False))
+    assert list(map(comparable, at_once)) == list(map(comparable, csv_log.read(str(path))))
 
 
 def comparable(item: Series | Note) -> object:

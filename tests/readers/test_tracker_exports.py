@@ -69,6 +69,49 @@ def test_two_tags_downloaded_from_tensorboard_are_one_run(tmp_path: Path) -> Non
     assert {item.tag for item in run.series} == {"train_lr", "train_loss"}
 
 
+def rate(step: int) -> float:
+    return 0.1 * (1 - step / 40)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("metricName,metricValue,timestamp,step,epoch", "{tag},{value},1714521600000,{step},"),  # Comet
+        ("metric,variant,iteration,value", "{tag},,{step},{value}"),  # ClearML
+        ("key,value,timestamp,step", "{tag},{value},1714521600000,{step}"),  # MLflow
+    ],
+)
+def test_a_metric_a_row_is_a_series_a_metric(header: str, row: str, tmp_path: Path) -> None:
+    lines = [
+        row.format(tag=tag, value=value, step=step)
+        for step in range(40)
+        for tag, value in (("train/lr", rate(step)), ("loss", 2 - step / 40))
+    ]
+    (tmp_path / "metrics.csv").write_text("\n".join([header, *lines]) + "\n")
+    (run,) = read(str(tmp_path))
+    series = {item.tag: item for item in run.series}
+    assert series["train/lr"].values.tolist() == [rate(step) for step in range(40)]
+    assert series["loss"].origin.tolist() == list(range(3, 82, 2))
+    group = reconstruct(run).groups[0]
+    assert (group.name, group.steps.tolist()) == ("train/lr", list(range(40)))
+
+
+def test_both_columns_that_name_a_metric_count(tmp_path: Path) -> None:
+    rows = "".join(f"lr,group {group},{step},0.{step}\n" for step in range(1, 6) for group in (0, 1))
+    (tmp_path / "scalars.csv").write_text("metric,variant,iteration,value\n" + rows)
+    (run,) = read(str(tmp_path))
+    assert [item.tag for item in run.series] == ["lr/group 0", "lr/group 1"]
+
+
+def test_a_series_downloaded_from_neptune_is_named_by_its_file(tmp_path: Path) -> None:
+    for name, first in (("lr", 0.1), ("loss", 2.5)):
+        rows = "".join(f"{step}.0,{first / (1 + step)},2024-05-01 00:00:{step:02d}\n" for step in range(20))
+        (tmp_path / f"{name}.csv").write_text("step,value,timestamp\n" + rows)
+    (run,) = read(str(tmp_path))
+    assert {item.tag for item in run.series} == {"lr", "loss"}
+    assert reconstruct(run).lr_points == 20
+
+
 class TestParquet:
     """Written by pyarrow itself."""
 
