@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lrdoctor.cli.shared import (
-    FAIL_ON,
     answer_options,
+    audit_status,
     beside,
     codes,
     present,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from lrdoctor.auditing import Options
     from lrdoctor.model.diagnosis import Audit
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def command(
     with progress_bar(quiet) as progress:
         result = run_audit(there, options, progress)
     _publish(result, options, out)
-    sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
+    sys.exit(audit_status(result, fail_on or settings.fail_on, bool(missing)))
 
 
 def _publish(result: Audit, options: Options, out: _Output) -> None:
@@ -154,21 +153,3 @@ def _render(result: Audit, console: Console, out: _Output, index: Path | None) -
     from lrdoctor.report.text import render
 
     render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
-
-
-def _exit_status(result: Audit, fail_on: str, missing: bool) -> int:
-    from lrdoctor.errors import NothingReadableError
-
-    if not result.diagnoses:
-        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
-        raise NothingReadableError(
-            "No training run could be read.",
-            why=reasons or "no file below the given paths looks like a training log or checkpoint",
-            hint="give the folder that holds the logs (events.out.tfevents.*, metrics.csv, trainer_state.json, *.ckpt)",
-        )
-    if missing:
-        return 2
-    if fail_on == "never":
-        return 0
-    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
-    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from lrdoctor.auditing import Progress
+    from lrdoctor.model.diagnosis import Audit
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
 FAIL_ON = ("error", "warning", "info", "never")
@@ -109,3 +110,22 @@ def write_answer(answer: str, file: Path | None) -> None:
         click.echo(answer, nl=not answer.endswith("\n"))
     else:
         write_text(file, answer)
+
+
+def audit_status(result: Audit, fail_on: str, missing: bool) -> int:
+    """The exit status of an audit; `missing`: a given path was not there. NothingReadableError where no run is."""
+    from lrdoctor.errors import NothingReadableError
+
+    if not result.diagnoses:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
+        raise NothingReadableError(
+            "No training run could be read.",
+            why=reasons or "no file below the given paths looks like a training log or checkpoint",
+            hint="give the folder that holds the logs (events.out.tfevents.*, metrics.csv, trainer_state.json, *.ckpt)",
+        )
+    if missing:
+        return 2
+    if fail_on == "never":
+        return 0
+    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
+    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))

@@ -54,7 +54,7 @@ def run_key(run: Run) -> str:
 
 
 def _first_record(run: Run) -> Iterator[str]:
-    """Tags, counters and numbers of the first record; event files count first, since they are never copied or redone."""
+    """Tags, counters and numbers of the first record; of event files first, which are never copied or redone."""
     filled = [series for series in run.series if len(series)]
     if not filled:
         return

@@ -1,0 +1,52 @@
+"""Keeps an HTML report in step with a watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from lrdoctor.model.diagnosis import Audit
+from lrdoctor.report.html import write_report
+from lrdoctor.report.pages import Page
+from lrdoctor.watching.watch import SHARE_OF_TIME, Watch
+
+
+class Keeper:
+    """Writes into `folder` the pages of the runs that changed, no more often than its share of the time allows."""
+
+    def __init__(self, folder: Path, pages: Mapping[str, Page]) -> None:
+        self.folder = folder
+        self._pages = pages
+        self._written: tuple[str, ...] | None = None  # the runs of the report, by path
+        self._changed: set[str] = set()
+        self._not_before = 0.0
+
+    def refresh(self, watch: Watch) -> bool:
+        """Write what a poll changed; whether there was anything to write, and the time for it."""
+        self._changed |= watch.judged
+        audit = watch.audit()
+        if time.monotonic() < self._not_before or (not self._changed and _paths(audit) == self._written):
+            return False
+        self._write(audit)
+        return True
+
+    def finish(self, audit: Audit) -> Path | None:
+        """Write the rest; the report's first page, None where no run was found."""
+        if self._changed or _paths(audit) != self._written:
+            self._write(audit)
+        return self.folder / "index.html" if audit.diagnoses else None
+
+    def _write(self, audit: Audit) -> None:
+        begun, paths = time.monotonic(), _paths(audit)
+        if not paths and self._written is None:
+            return
+        changed = frozenset(self._changed) if paths == self._written else None  # else the links between pages change
+        write_report(audit, self.folder, pages=self._pages, changed=changed)
+        self._written = paths
+        self._changed.clear()
+        self._not_before = time.monotonic() + (time.monotonic() - begun) / SHARE_OF_TIME
+
+
+def _paths(audit: Audit) -> tuple[str, ...]:
+    return tuple(diagnosis.run.path for diagnosis in audit.diagnoses)
