@@ -23,13 +23,12 @@ class Keeper:
         self._not_before = 0.0
 
     def refresh(self, watch: Watch) -> bool:
-        """Write what a poll changed; whether there was anything to write, and the time for it."""
+        """Write what a poll changed; whether there was anything to write, and time for it."""
         self._changed |= watch.judged
         audit = watch.audit()
         if time.monotonic() < self._not_before or (not self._changed and _paths(audit) == self._written):
             return False
-        self._write(audit)
-        return True
+        return self._write(audit)
 
     def finish(self, audit: Audit) -> Path | None:
         """Write the rest; the report's first page, None where no run was found."""
@@ -37,15 +36,16 @@ class Keeper:
             self._write(audit)
         return self.folder / "index.html" if audit.diagnoses else None
 
-    def _write(self, audit: Audit) -> None:
+    def _write(self, audit: Audit) -> bool:
         begun, paths = time.monotonic(), _paths(audit)
         if not paths and self._written is None:
-            return
+            return False
         changed = frozenset(self._changed) if paths == self._written else None  # else the links between pages change
         write_report(audit, self.folder, pages=self._pages, changed=changed)
         self._written = paths
         self._changed.clear()
         self._not_before = time.monotonic() + (time.monotonic() - begun) / SHARE_OF_TIME
+        return True
 
 
 def _paths(audit: Audit) -> tuple[str, ...]:
