@@ -67,7 +67,8 @@ class Background:
             try:
                 if watch is None or keeper is None:
                     watch = Watch(self._paths)
-                    keeper = Keeper(self.folder, pages_of(watch.rules))
+                    base = self._paths[0] if len(self._paths) == 1 else None
+                    keeper = Keeper(self.folder, pages_of(watch.rules), base=base)
                 self._look(watch, keeper)
             except Exception as error:  # told in the tab; the next look may fare better
                 what = str(error) if isinstance(error, LrdoctorError) else f"{type(error).__name__}: {error}"

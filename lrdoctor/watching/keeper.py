@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lrdoctor.model.diagnosis import Audit
@@ -13,10 +15,14 @@ from lrdoctor.watching.watch import SHARE_OF_TIME, Watch
 
 
 class Keeper:
-    """Writes into `folder` the pages of the runs that changed, no more often than its share of the time allows."""
+    """Writes into `folder` the pages of the runs that changed, no more often than its share of the time allows.
 
-    def __init__(self, folder: Path, pages: Mapping[str, Page]) -> None:
+    With `base` runs are called by their paths below that folder.
+    """
+
+    def __init__(self, folder: Path, pages: Mapping[str, Page], *, base: str | None = None) -> None:
         self.folder = folder
+        self._base = base
         self._pages = pages
         self._written: tuple[str, ...] | None = None  # the runs of the report, by path
         self._changed: set[str] = set()
@@ -40,12 +46,22 @@ class Keeper:
         begun, paths = time.monotonic(), _paths(audit)
         if not paths and self._written is None:
             return False
-        changed = frozenset(self._changed) if paths == self._written else None  # else the links between pages change
-        write_report(audit, self.folder, pages=self._pages, changed=changed)
+        changed = set(map(self._name, self._changed)) if paths == self._written else None  # else links change
+        write_report(self._shown(audit), self.folder, pages=self._pages, changed=changed)
         self._written = paths
         self._changed.clear()
         self._not_before = time.monotonic() + (time.monotonic() - begun) / SHARE_OF_TIME
         return True
+
+    def _shown(self, audit: Audit) -> Audit:
+        renamed = (replace(one, run=replace(one.run, path=self._name(one.run.path))) for one in audit.diagnoses)
+        return replace(audit, diagnoses=tuple(renamed))
+
+    def _name(self, path: str) -> str:
+        if self._base is None:
+            return path
+        below = os.path.relpath(path, self._base)
+        return Path(path).resolve().name if below == os.curdir else Path(below).as_posix()
 
 
 def _paths(audit: Audit) -> tuple[str, ...]:
