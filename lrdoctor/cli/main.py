@@ -25,6 +25,7 @@ _COMMANDS = {
     "replay": "Train a model under the executed and under the fixed schedule, side by side.",
     "rules": "List the rules.",
     "simulate": "Estimate the loss a run would have ended at under another schedule.",
+    "skill": "Print the skill file: when and how a coding agent uses lrdoctor.",
     "watch": "Watch runs while they train, and tell of a fault as soon as the log shows it.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3
