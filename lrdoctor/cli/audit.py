@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,12 @@ import click
 
 from lrdoctor.cli.shared import (
     answer_options,
+    asked_of_runs,
     audit_status,
-    beside,
-    codes,
     present,
     progress_bar,
     rule_options,
+    tag_options,
     write_answer,
 )
 
@@ -52,9 +52,7 @@ class _Output:
 @click.option("--no-report", is_flag=True, help="Write no HTML report.")
 @click.option("--single-file", is_flag=True, help="Inline the chart library into each page: pages that can be mailed.")
 @rule_options
-@click.option("--lr-tag", metavar="TAG", help="The tag or column that is the learning rate, where the guess is wrong.")
-@click.option("--loss-tag", metavar="TAG", help="The tag or column that is the loss.")
-@click.option("--step-tag", metavar="TAG", help="The column that counts optimizer steps.")
+@tag_options
 @click.option(
     "--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), help="Where to re-simulate.  [default: auto]"
 )
@@ -91,22 +89,15 @@ def command(
 
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.auditing import Options
     from lrdoctor.auditing import audit as run_audit
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
-    options = Options(
-        select=codes(select) or settings.select,
-        ignore=codes(ignore) or settings.ignore,
-        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
-        rule_options=settings.rule_options,
+    options = replace(
+        asked_of_runs(settings, select, ignore, rule_dirs, (lr_tag, loss_tag, step_tag)),
         simulate=settings.simulate and not no_simulate,
         device=device or settings.device,
         jobs=jobs or settings.jobs,
-        lr_tag=lr_tag,
-        loss_tag=loss_tag,
-        step_tag=step_tag,
     )
     folder = None if no_report else report or Path(settings.report)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)

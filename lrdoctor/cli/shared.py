@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lrdoctor.auditing import Progress
+    from lrdoctor.auditing import Options, Progress
     from lrdoctor.model.diagnosis import Audit
+    from lrdoctor.settings import Settings
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
 FAIL_ON = ("error", "warning", "info", "never")
@@ -55,6 +56,39 @@ def rule_options(command: Decorated) -> Decorated:
     ):
         command = option(command)
     return command
+
+
+def tag_options(command: Decorated) -> Decorated:
+    """--lr-tag, --loss-tag and --step-tag."""
+    for name, what in (
+        ("--step-tag", "The column that counts optimizer steps."),
+        ("--loss-tag", "The tag or column that is the loss."),
+        ("--lr-tag", "The tag or column that is the learning rate, where the guess is wrong."),
+    ):
+        command = click.option(name, metavar="TAG", help=what)(command)
+    return command
+
+
+def asked_of_runs(
+    settings: Settings,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    rule_dirs: tuple[Path, ...],
+    tags: tuple[str | None, str | None, str | None],
+) -> Options:
+    """The audit's options from `rule_options` and `tag_options` (LR, loss, step); the command line wins."""
+    from lrdoctor.auditing import Options
+
+    lr_tag, loss_tag, step_tag = tags
+    return Options(
+        select=codes(select) or settings.select,
+        ignore=codes(ignore) or settings.ignore,
+        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
+        rule_options=settings.rule_options,
+        lr_tag=lr_tag,
+        loss_tag=loss_tag,
+        step_tag=step_tag,
+    )
 
 
 def codes(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lrdoctor.cli.shared import FAIL_ON, audit_status, beside, codes, present, rule_options
+from lrdoctor.cli.shared import FAIL_ON, asked_of_runs, audit_status, present, rule_options, tag_options
 
 if TYPE_CHECKING:
     from lrdoctor.watching.keeper import Keeper
@@ -59,9 +59,7 @@ _LAST_WORDS = 30.0  # seconds that notifications still under way are given at th
     help="A table (plain lines where stdout is no terminal), or a JSON object an event.",
 )  # fmt: skip
 @rule_options
-@click.option("--lr-tag", metavar="TAG", help="The tag or column that is the learning rate, where the guess is wrong.")
-@click.option("--loss-tag", metavar="TAG", help="The tag or column that is the loss.")
-@click.option("--step-tag", metavar="TAG", help="The column that counts optimizer steps.")
+@tag_options
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 def command(
     paths: tuple[str, ...],
@@ -90,7 +88,6 @@ def command(
 
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.auditing import Options
     from lrdoctor.engine import pages_of
     from lrdoctor.settings import find_settings
     from lrdoctor.watching.keeper import Keeper
@@ -98,15 +95,7 @@ def command(
     from lrdoctor.watching.watch import Watch
 
     settings = find_settings(Path.cwd())
-    options = Options(
-        select=codes(select) or settings.select,
-        ignore=codes(ignore) or settings.ignore,
-        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
-        rule_options=settings.rule_options,
-        lr_tag=lr_tag,
-        loss_tag=loss_tag,
-        step_tag=step_tag,
-    )
+    options = asked_of_runs(settings, select, ignore, rule_dirs, (lr_tag, loss_tag, step_tag))
     channels = _channels(command_line, webhook)
     there, missing = present(paths)
     watch = Watch(there, options, settled_after=settled_after, leave_out=report)

@@ -84,17 +84,8 @@ class Screen(Lines):
         self._live.update(table(watch.runs, rows), refresh=True)
 
 
-class JsonLines:
-    """An event a line on `console`, and a summary at the end."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
+class JsonLines(Lines):
+    """An event a line, and a summary at the end."""
 
     def show(self, watch: Watch, events: Iterable[Event]) -> None:
         del watch
@@ -105,8 +96,8 @@ class JsonLines:
         self._print(json.dumps(summary(audit, report), sort_keys=True))
 
     def _print(self, line: str) -> None:
-        self._console.file.write(f"{line}\n")
-        self._console.file.flush()
+        self.console.file.write(f"{line}\n")
+        self.console.file.flush()
 
 
 def summary(audit: Audit, report: Path | None) -> dict[str, Any]:

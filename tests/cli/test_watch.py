@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -153,6 +154,7 @@ def test_a_command_that_fails_does_not_stop_the_watch(faulty: Path) -> None:
 def test_a_table_is_drawn_in_a_terminal(faulty: Path) -> None:
     from rich.console import Console
 
+    from lrdoctor.watching.outlet import Screen
     from lrdoctor.watching.screen import table
     from lrdoctor.watching.watch import Watch
 
@@ -160,11 +162,17 @@ def test_a_table_is_drawn_in_a_terminal(faulty: Path) -> None:
         (faulty / name).mkdir()
         (faulty / name / "metrics.csv").write_text(rows(CosineAnnealingLR(0.1, T_max=800), 400))
     watch = Watch([str(faulty)])
-    watch.poll()
-    console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    events = watch.poll()
+    console = Console(width=160, record=True, file=io.StringIO())
     console.print(table(watch.runs, 2))
     drawn = console.export_text()
     assert "3 runs, 2 growing, 1 faulty" in drawn
     assert drawn.index("LR FAULTY") < drawn.index("no fault so far")
     assert "and 1 more run" in drawn
     assert "\x1b" not in drawn
+    terminal = io.StringIO()
+    with Screen(Console(width=160, height=40, file=terminal, force_terminal=True)) as screen:
+        screen.show(watch, events)
+        screen.show(watch, [])
+    assert terminal.getvalue().count("3 runs, 2 growing, 1 faulty") >= 2
+    assert "is watched" in terminal.getvalue()
