@@ -99,8 +99,8 @@ def command(
     channels = _channels(command_line, webhook)
     there, missing = present(paths)
     watch = Watch(there, options, settled_after=settled_after, leave_out=report)
-    keeper = None if report is None else Keeper(report, pages_of(watch.rules))
-    notifier = Notifier(channels, lambda trouble: click.echo(f"lrdoctor: {trouble}", err=True))
+    keeper = None if report is None else Keeper(report, pages_of(watch.rules), complain=_complain)
+    notifier = Notifier(channels, _complain)
     outlet, ends = _outlet(format_, quiet), _ends(once, until_idle)
     with _interruptible(), suppress(KeyboardInterrupt), outlet:
         _go_on(watch, outlet, keeper, notifier, FAIL_ON.index(notify_from), interval, ends)
@@ -109,6 +109,10 @@ def command(
     notifier.close(_LAST_WORDS)
     outlet.summarise(result, index)
     sys.exit(audit_status(result, fail_on or settings.fail_on, bool(missing)))
+
+
+def _complain(trouble: str) -> None:
+    click.echo(f"lrdoctor: {trouble}", err=True)
 
 
 def _go_on(

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from lrdoctor.errors import UsageError
 from lrdoctor.model.diagnosis import Audit
 from lrdoctor.report.html import write_report
 from lrdoctor.report.pages import Page
 from lrdoctor.watching.watch import SHARE_OF_TIME, Watch
 
+RETRY_SECONDS = 60.0
+
 
 class Keeper:
     """Writes into `folder` the pages of the runs that changed, no more often than its share of the time allows.
 
-    With `base` runs are called by their paths below that folder.
+    With `base` runs are called by their paths below that folder. Where the report could be written once and then cannot
+    be (a full disk), `complain` is told and it is tried again; without `complain`, and at first, UsageError is raised.
     """
 
-    def __init__(self, folder: Path, pages: Mapping[str, Page], *, base: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pages: Mapping[str, Page],
+        *,
+        base: str | None = None,
+        complain: Callable[[str], None] | None = None,
+    ) -> None:
         self.folder = folder
+        self._complain = complain
         self._base = base
         self._pages = pages
         self._written: tuple[str, ...] | None = None  # the runs of the report, by path
@@ -47,7 +59,14 @@ class Keeper:
         if not paths and self._written is None:
             return False
         changed = set(map(self._name, self._changed)) if paths == self._written else None  # else links change
-        write_report(self._shown(audit), self.folder, pages=self._pages, changed=changed)
+        try:
+            write_report(self._shown(audit), self.folder, pages=self._pages, changed=changed)
+        except UsageError as error:
+            if self._complain is None or self._written is None:
+                raise
+            self._complain(str(error))
+            self._not_before = time.monotonic() + RETRY_SECONDS
+            return False
         self._written = paths
         self._changed.clear()
         self._not_before = time.monotonic() + (time.monotonic() - begun) / SHARE_OF_TIME

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lrdoctor.errors import UsageError
+from lrdoctor.watching import keeper as module
 from lrdoctor.watching.keeper import Keeper
 
 from .conftest import PER_EPOCH, Scene
@@ -56,3 +60,31 @@ def test_a_page_goes_with_its_run(scene: Scene, tmp_path: Path) -> None:
     scene.look()
     keeper.finish(scene.watch.audit())
     assert [name.startswith("run-runs-b-") for name in pages(tmp_path / "report")] == [True]
+
+
+def test_a_report_that_cannot_be_written_any_more_is_told_and_tried_again(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise UsageError("No space left.")
+
+    write, complaints = module.write_report, []
+    keeper = Keeper(tmp_path / "report", {}, complain=complaints.append)
+    training = scene.training("a")
+    training.train(4 * PER_EPOCH)
+    scene.look()
+    monkeypatch.setattr(module, "write_report", full)
+    with pytest.raises(UsageError):
+        keeper.refresh(scene.watch)  # a place that was never good is an error
+    monkeypatch.setattr(module, "write_report", write)
+    keeper.finish(scene.watch.audit())
+    before = pages(tmp_path / "report")
+    training.train(PER_EPOCH)
+    scene.look()
+    monkeypatch.setattr(module, "write_report", full)
+    keeper._not_before = 0.0
+    assert not keeper.refresh(scene.watch)
+    assert complaints == ["No space left."]
+    monkeypatch.setattr(module, "write_report", write)
+    keeper.finish(scene.watch.audit())
+    assert pages(tmp_path / "report") != before
