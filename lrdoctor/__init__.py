@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.model.trajectory import LossCurve as LossCurve
     from lrdoctor.model.trajectory import Trajectory as Trajectory
     from lrdoctor.readers import read as read
+    from lrdoctor.report.notebook import to_html as to_html
     from lrdoctor.schedules import Constant as Constant
     from lrdoctor.schedules import CosineAnnealingLR as CosineAnnealingLR
     from lrdoctor.schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
@@ -175,6 +176,7 @@ _HOME = {
     "steps_per_update": "lrdoctor.engine.counts",
     "stretched": "lrdoctor.engine.remedies",
     "synth": "lrdoctor.synth",
+    "to_html": "lrdoctor.report.notebook",
     "transformer_of": "lrdoctor.engine.models",
     "trend": "lrdoctor.engine.metrics",
     "updates_of": "lrdoctor.engine.course",

@@ -29,13 +29,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line may ask of an audit."""
+    """What the command line may ask of an audit. `unsimulated` says why, where `simulate` is off."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     rules: tuple[Path, ...] = ()
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simulate: bool = True
+    unsimulated: str = "switched off by --no-simulate"
     device: str = "auto"
     jobs: int = 1
     lr_tag: str | None = None
@@ -59,7 +60,7 @@ def audit(paths: Sequence[str], options: Options | None = None, progress: Progre
         progress("checking", index, len(examined))
         others = tuple(siblings[:index] + siblings[index + 1 :])
         evidence = Evidence(one.run, one.trajectory, one.identification, others)
-        diagnoses.append(_diagnose(evidence, rules, options))
+        diagnoses.append(diagnose(evidence, rules, options))
     progress("checking", len(examined), len(examined))
     return Audit(tuple(diagnoses), skipped, __version__)
 
@@ -134,7 +135,7 @@ def _examine(files: RunFiles, options: Options) -> Evidence | Skipped:
         return Skipped(files.path, f"internal error while reading: {type(error).__name__}: {error}")
 
 
-def _diagnose(evidence: Evidence, rules: Sequence[Rule], options: Options) -> Diagnosis:
+def diagnose(evidence: Evidence, rules: Sequence[Rule], options: Options) -> Diagnosis:
     """Evidence -> findings -> remedy -> re-simulation -> diagnosis."""
     applied = apply_rules(rules, evidence, options.rule_options)
     active = [finding for finding in applied.findings if finding.suppressed_by is None]
@@ -176,8 +177,8 @@ def _simulate(
     if remedy is None or remedy.schedule is None:
         return None, Counterfactual("not-needed")
     if not options.simulate:
-        left_out.append("re-simulation: switched off by --no-simulate")
-        return None, Counterfactual("refused", reason="re-simulation was switched off by --no-simulate")
+        left_out.append(f"re-simulation: {options.unsimulated}")
+        return None, Counterfactual("refused", reason=f"re-simulation was {options.unsimulated}")
     from lrdoctor.simulate.estimate import estimate
     from lrdoctor.simulate.replay import step_through_torch
 

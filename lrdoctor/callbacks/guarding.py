@@ -24,7 +24,7 @@ from lrdoctor.reconstruct import reconstruct
 from lrdoctor.resources import rules_dir
 from lrdoctor.schedules import Stepped
 
-SHARE_OF_TIME = 0.01
+SHARE_OF_TIME = 0.005
 """After the first look, looking again may take this share of the training's time."""
 FIRST_LOOK = 100
 """Updates before the first look where nothing tells the length of an epoch."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lrdoctor.cli.shared import (
-    FAIL_ON,
     answer_options,
-    beside,
-    codes,
+    asked_of_runs,
+    audit_status,
     present,
     progress_bar,
     rule_options,
+    tag_options,
     write_answer,
 )
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from lrdoctor.auditing import Options
     from lrdoctor.model.diagnosis import Audit
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,7 @@ class _Output:
 @click.option("--no-report", is_flag=True, help="Write no HTML report.")
 @click.option("--single-file", is_flag=True, help="Inline the chart library into each page: pages that can be mailed.")
 @rule_options
-@click.option("--lr-tag", metavar="TAG", help="The tag or column that is the learning rate, where the guess is wrong.")
-@click.option("--loss-tag", metavar="TAG", help="The tag or column that is the loss.")
-@click.option("--step-tag", metavar="TAG", help="The column that counts optimizer steps.")
+@tag_options
 @click.option(
     "--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), help="Where to re-simulate.  [default: auto]"
 )
@@ -92,22 +89,15 @@ def command(
 
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.auditing import Options
     from lrdoctor.auditing import audit as run_audit
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
-    options = Options(
-        select=codes(select) or settings.select,
-        ignore=codes(ignore) or settings.ignore,
-        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
-        rule_options=settings.rule_options,
+    options = replace(
+        asked_of_runs(settings, select, ignore, rule_dirs, (lr_tag, loss_tag, step_tag)),
         simulate=settings.simulate and not no_simulate,
         device=device or settings.device,
         jobs=jobs or settings.jobs,
-        lr_tag=lr_tag,
-        loss_tag=loss_tag,
-        step_tag=step_tag,
     )
     folder = None if no_report else report or Path(settings.report)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
@@ -115,7 +105,7 @@ def command(
     with progress_bar(quiet) as progress:
         result = run_audit(there, options, progress)
     _publish(result, options, out)
-    sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
+    sys.exit(audit_status(result, fail_on or settings.fail_on, bool(missing)))
 
 
 def _publish(result: Audit, options: Options, out: _Output) -> None:
@@ -154,21 +144,3 @@ def _render(result: Audit, console: Console, out: _Output, index: Path | None) -
     from lrdoctor.report.text import render
 
     render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
-
-
-def _exit_status(result: Audit, fail_on: str, missing: bool) -> int:
-    from lrdoctor.errors import NothingReadableError
-
-    if not result.diagnoses:
-        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
-        raise NothingReadableError(
-            "No training run could be read.",
-            why=reasons or "no file below the given paths looks like a training log or checkpoint",
-            hint="give the folder that holds the logs (events.out.tfevents.*, metrics.csv, trainer_state.json, *.ckpt)",
-        )
-    if missing:
-        return 2
-    if fail_on == "never":
-        return 0
-    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
-    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))

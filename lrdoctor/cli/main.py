@@ -25,6 +25,8 @@ _COMMANDS = {
     "replay": "Train a model under the executed and under the fixed schedule, side by side.",
     "rules": "List the rules.",
     "simulate": "Estimate the loss a run would have ended at under another schedule.",
+    "skill": "Print the skill file: when and how a coding agent uses lrdoctor.",
+    "watch": "Watch runs while they train, and tell of a fault as soon as the log shows it.",
 }
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: a fault of ours, told apart from the contract's 0 to 3
 
@@ -70,6 +72,7 @@ def cli(given: tuple[str, ...]) -> None:
     \b
     lrdoctor audit runs/          audit every run below a folder, write an HTML report
     lrdoctor check configs/       check training configs before the merge
+    lrdoctor watch runs/          the same while they train
     lrdoctor explain LR101        what a rule means and how to fix what it finds
     lrdoctor inspect last.ckpt    what a checkpoint holds, without executing it
     """

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lrdoctor.auditing import Progress
+    from lrdoctor.auditing import Options, Progress
+    from lrdoctor.model.diagnosis import Audit
+    from lrdoctor.settings import Settings
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
 FAIL_ON = ("error", "warning", "info", "never")
@@ -54,6 +56,39 @@ def rule_options(command: Decorated) -> Decorated:
     ):
         command = option(command)
     return command
+
+
+def tag_options(command: Decorated) -> Decorated:
+    """--lr-tag, --loss-tag and --step-tag."""
+    for name, what in (
+        ("--step-tag", "The column that counts optimizer steps."),
+        ("--loss-tag", "The tag or column that is the loss."),
+        ("--lr-tag", "The tag or column that is the learning rate, where the guess is wrong."),
+    ):
+        command = click.option(name, metavar="TAG", help=what)(command)
+    return command
+
+
+def asked_of_runs(
+    settings: Settings,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    rule_dirs: tuple[Path, ...],
+    tags: tuple[str | None, str | None, str | None],
+) -> Options:
+    """The audit's options from `rule_options` and `tag_options` (LR, loss, step); the command line wins."""
+    from lrdoctor.auditing import Options
+
+    lr_tag, loss_tag, step_tag = tags
+    return Options(
+        select=codes(select) or settings.select,
+        ignore=codes(ignore) or settings.ignore,
+        rules=rule_dirs or tuple(beside(settings.origin, folder) for folder in settings.rules),
+        rule_options=settings.rule_options,
+        lr_tag=lr_tag,
+        loss_tag=loss_tag,
+        step_tag=step_tag,
+    )
 
 
 def codes(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -109,3 +144,22 @@ def write_answer(answer: str, file: Path | None) -> None:
         click.echo(answer, nl=bool(answer) and not answer.endswith("\n"))
     else:
         write_text(file, answer)
+
+
+def audit_status(result: Audit, fail_on: str, missing: bool) -> int:
+    """The exit status of an audit; `missing`: a given path was not there. NothingReadableError where no run is."""
+    from lrdoctor.errors import NothingReadableError
+
+    if not result.diagnoses:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
+        raise NothingReadableError(
+            "No training run could be read.",
+            why=reasons or "no file below the given paths looks like a training log or checkpoint",
+            hint="give the folder that holds the logs (events.out.tfevents.*, metrics.csv, trainer_state.json, *.ckpt)",
+        )
+    if missing:
+        return 2
+    if fail_on == "never":
+        return 0
+    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
+    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import lrdoctor
 from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Identification
@@ -133,6 +134,10 @@ class Diagnosis:
         """The findings no other finding explains."""
         return tuple(finding for finding in self.findings if finding.suppressed_by is None)
 
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        return lrdoctor.to_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -149,3 +154,7 @@ class Audit:
     diagnoses: tuple[Diagnosis, ...]
     skipped: tuple[Skipped, ...]
     version: str
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        return lrdoctor.to_html(self)

@@ -11,9 +11,10 @@ from typing import BinaryIO, TextIO
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
+from lrdoctor.readers.appended import Lines
 from lrdoctor.readers.csv_block import Block, count, parsed
 from lrdoctor.readers.csv_cells import is_absent, is_number, number, numbers
-from lrdoctor.readers.line_spans import in_spans
+from lrdoctor.readers.line_spans import Span, in_spans
 from lrdoctor.readers.opening import absent_data, decoded, encoding_of, is_text, lines, text_stream
 from lrdoctor.readers.parts import split
 from lrdoctor.readers.rows import Rows, first_number, is_axis
@@ -80,6 +81,39 @@ def read(path: str) -> Iterator[Series | Note]:
     yield from table.notes()
 
 
+class Tail:
+    """A table as far as it was read; see `growing.Tail`. `ReadError` where it has no whole header yet, or is UTF-16.
+
+    A quote may hold a line feed: a table with quotes is read as a whole.
+    """
+
+    def __init__(self, path: str) -> None:
+        file, run = split(path)
+        self._file, self._table = file, _Table(path, run)
+        with text_stream(file) as stream:
+            source = _Source(stream)
+            self._table.begin(source.header(), source)
+        if encoding_of(file) != "utf-8" or not source.ended:
+            raise ReadError("The table is read as a whole.", where=path)
+        with open_binary(file) as raw:
+            whole = all(_passed_line(raw) for _ in range(source.number))
+            self._lines = Lines(raw.tell() if whole else 0, source.number)
+
+    @property
+    def at(self) -> int:
+        return self._lines.at
+
+    def advance(self) -> None:
+        for block in self._lines.blocks(self._file):
+            if b'"' in block:
+                raise ReadError("The table is read as a whole.", where=self._table.path, why="it has quotes")
+            self._lines.number += self._table.take(block, self._lines.number)
+
+    def items(self) -> Iterator[Series | Note]:
+        yield from self._table.rows.series()
+        yield from self._table.notes()
+
+
 def runs_in(path: str) -> list[str]:
     """The runs side by side in a table exported from a tracker; empty where there is one."""
     with text_stream(path) as stream:
@@ -139,22 +173,25 @@ class _Table:
     def fill(self, file: str) -> None:
         with text_stream(file) as stream:
             source = _Source(stream)
-            header = source.header()
-            if header is None:
-                long = f"its first line is too long ({raised_by('line_chars')})"
-                why = long if source.too_long else "it has no line with names of columns"
-                raise ReadError("The table has no header.", where=self.path, why=why)
-            self.delimiter = _delimiter(header)
-            try:
-                self._name_columns(next(csv.reader([header], delimiter=self.delimiter, skipinitialspace=True)))
-            except csv.Error as error:
-                raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
+            self.begin(source.header(), source)
             if encoding_of(file) != "utf-8":
                 self._rows(source)
                 return
         with open_binary(file) as stream:
             if all(_passed_line(stream) for _ in range(source.number)):
                 self._blocks(stream, source.number)
+
+    def begin(self, header: str | None, source: _Source) -> None:
+        """Take the header for what the columns are called."""
+        if header is None:
+            long = f"its first line is too long ({raised_by('line_chars')})"
+            why = long if source.too_long else "it has no line with names of columns"
+            raise ReadError("The table has no header.", where=self.path, why=why)
+        self.delimiter = _delimiter(header)
+        try:
+            self._name_columns(next(csv.reader([header], delimiter=self.delimiter, skipinitialspace=True)))
+        except csv.Error as error:
+            raise ReadError("The table's header cannot be read.", where=self.path, why=str(error)) from error
 
     def _blocks(self, stream: BinaryIO, number: int) -> None:
         """The rows below line `number`, many at once where they are regular, else one by one."""
@@ -168,6 +205,11 @@ class _Table:
             position = block.span.stop
         stream.seek(position)
         self._lines(stream, number)
+
+    def take(self, content: bytes, number: int) -> int:
+        """Take whole lines below line `number`; how many there are."""
+        span = Span(lambda position, count: content[position : position + count], 0, len(content))
+        return self._block(parsed(span, len(self.columns), self.delimiter), number)
 
     def _block(self, block: Block, number: int) -> int:
         """Take whole lines; how many there are."""

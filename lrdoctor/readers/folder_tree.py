@@ -88,7 +88,7 @@ class Walk:
         self._files(folder, found)
         if depth < limits().folder_depth:
             self._subfolders(folder, found, depth)
-        elif any(map(_is_wanted_folder, found)):
+        elif any(map(is_wanted_folder, found)):
             reason = f"its folders are nested too deeply ({raised_by('folder_depth')})"
             self.skipped.append(Skipped(path, reason))
         return folder
@@ -133,7 +133,7 @@ class Walk:
 
     def _subfolders(self, folder: Folder, found: list[Entry], depth: int) -> None:
         """Real folders first: a link such as wandb/latest-run must not take the place of what it points to."""
-        wanted = [entry for entry in found if _is_wanted_folder(entry)]
+        wanted = [entry for entry in found if is_wanted_folder(entry)]
         if folder.is_set:
             wanted = [entry for entry in wanted if not is_part_of_set(entry.name)]
         if any(log.kind == mlflow_files.KIND for log in folder.logs):
@@ -165,7 +165,8 @@ def _is_file(folder: Folder, entry: Entry) -> bool:
         return False
 
 
-def _is_wanted_folder(entry: Entry) -> bool:
+def is_wanted_folder(entry: Entry) -> bool:
+    """Whether runs are looked for in it."""
     return entry.is_dir and not entry.name.startswith(".") and entry.name not in _SKIPPED_FOLDERS
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BytesIO, TextIOWrapper
 from itertools import islice
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Note, Series
 from lrdoctor.readers import json_tables
+from lrdoctor.readers.appended import Lines
 from lrdoctor.readers.flat import numbers_in
-from lrdoctor.readers.opening import Line, absent_data, decoded, is_text, lines, text_stream
+from lrdoctor.readers.opening import Line, absent_data, decoded, encoding_of, is_text, lines, text_stream
 from lrdoctor.readers.rows import Rows, is_axis, is_clock
 from lrdoctor.readers.storage import size_of
 from lrdoctor.reconstruct.names import is_eval, lr_name, role_of
@@ -87,22 +89,64 @@ def read(path: str) -> Iterator[Series | Note]:
 
 
 def _read_lines(path: str) -> Iterator[Series | Note]:
-    rows = Rows(path, KIND)
-    broken: list[Line] = []
-    last = None
+    log = _Log(path)
     with text_stream(path) as stream:
-        for last in lines(stream):
-            if not last.too_long and not last.text.strip():
+        log.take_all(lines(stream))
+    yield from log.items()
+
+
+class Tail:
+    """A log of one object a line as far as it was read; see `growing.Tail`. `ReadError` where it is a document."""
+
+    def __init__(self, path: str) -> None:
+        if not _is_lines(path, _beginning(path)) or encoding_of(path) != "utf-8":
+            raise ReadError("The file is read as a whole.", where=path)
+        self._log = _Log(path)
+        self._lines = Lines()
+
+    @property
+    def at(self) -> int:
+        return self._lines.at
+
+    def advance(self) -> None:
+        before = self._lines
+        for block in before.blocks(self._log.path):
+            text = TextIOWrapper(BytesIO(block), encoding="utf-8", errors="replace", newline="\n")
+            before.number += self._log.take_all(lines(text, before.number))
+
+    def items(self) -> Iterator[Series | Note]:
+        return self._log.items()
+
+
+class _Log:
+    """The rows of a log, and the lines that are none."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._rows = Rows(path, KIND)
+        self._broken: list[Line] = []
+        self._last: Line | None = None
+
+    def take_all(self, found: Iterable[Line]) -> int:
+        """How many lines there were."""
+        count = 0
+        for line in found:
+            count += 1
+            self._last = line
+            if not line.too_long and not line.text.strip():
                 continue
-            record = _parsed(last.text)
+            record = _parsed(line.text)
             if isinstance(record, dict):
-                _take(rows, record, last.number)
+                _take(self._rows, record, line.number)
             else:
-                broken.append(last)
-    if not len(rows):
-        raise ReadError("The log holds no row of numbers.", where=path, why=_why_empty(broken))
-    yield from rows.series()
-    yield from _complaints(path, broken, last)
+                self._broken.append(line)
+        return count
+
+    def items(self) -> Iterator[Series | Note]:
+        if not len(self._rows):
+            raise ReadError("The log holds no row of numbers.", where=self.path, why=_why_empty(self._broken))
+        yield from self._rows.series()
+        yield from _complaints(self.path, list(self._broken), self._last)
 
 
 def _take(rows: Rows, record: Mapping[str, object], line: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from lrdoctor.readers.checkpoint_hints import checkpoint_hints, training_argumen
 from lrdoctor.readers.detect import reader_for
 from lrdoctor.readers.discover import RunFiles
 from lrdoctor.readers.framework_guess import guess_framework
+from lrdoctor.readers.growing import Growing
 from lrdoctor.readers.side_files import read_hints
 
 Item = Series | Note | Hint
@@ -40,10 +42,13 @@ class _Read:
         return Source(self.path, self.kind, self.points, tuple(self.notes))
 
 
-def load(files: RunFiles) -> Run:
-    """Read all files of a run. `ReadError` only where not one log or checkpoint could be used."""
-    logs = _without_copies([_read_log(path) for path in files.logs])
-    saved = [_read_saved(path) for path in files.checkpoints]
+def load(files: RunFiles, growing: Growing | None = None) -> Run:
+    """Read all files of a run. `ReadError` only where not one log or checkpoint could be used.
+
+    With `growing` only what changed since it was last used is read (of logs that allow it what was appended).
+    """
+    logs = _without_copies([_read_log(path, growing) for path in files.logs])
+    saved = [_read_saved(path, growing) for path in files.checkpoints]
     checkpoints = sorted((found for _, found in saved if found is not None), key=_place_in_training)
     _check_usable(files, [*logs, *(read for read, _ in saved)])
     side = [_read_side_file(path) for path in files.side_files]
@@ -77,7 +82,7 @@ def _check_usable(files: RunFiles, reads: Sequence[_Read]) -> None:
     raise ReadError("None of the run's files can be read.", where=files.path, why=why)
 
 
-def _read_log(path: str) -> _Read:
+def _read_log(path: str, growing: Growing | None) -> _Read:
     if path.lower().endswith((".pkl", ".pickle")):
         return _gathered(path, pickled_table.KIND, pickled_table.read)
     try:
@@ -86,7 +91,8 @@ def _read_log(path: str) -> _Read:
         return _Read(path, "unknown", notes=[Note(path, f"cannot be opened: {error.strerror or error}")], failed=True)
     if reader is None:
         return _Read(path, "unknown", notes=[Note(path, "no reader recognises its contents")], failed=True)
-    return _gathered(path, str(reader.KIND), reader.read)
+    read = reader.read if growing is None else partial(growing.read, reader)
+    return _gathered(path, str(reader.KIND), read)
 
 
 def _read_side_file(path: str) -> _Read:
@@ -126,10 +132,10 @@ def _take(found: _Read, item: Item) -> None:
         found.notes.append(item)
 
 
-def _read_saved(path: str) -> tuple[_Read, Checkpoint | None]:
+def _read_saved(path: str, growing: Growing | None) -> tuple[_Read, Checkpoint | None]:
     read = _Read(path, "checkpoint")
     try:
-        found = read_checkpoint(path)
+        found = read_checkpoint(path) if growing is None else growing.once(path, partial(read_checkpoint, path))
     except ReadError as error:
         read.notes.append(_reason(path, error))
     except OSError as error:

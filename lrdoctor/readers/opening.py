@@ -81,9 +81,12 @@ def text_stream(path: str) -> Iterator[TextIO]:
         yield stream
 
 
-def lines(stream: TextIO) -> Iterator[Line]:
-    """The lines of a stream. Only a line feed ends one; a carriage return before it is removed with it."""
-    number, most = 0, limits().line_chars
+def lines(stream: TextIO, before: int = 0) -> Iterator[Line]:
+    """The lines of a stream. Only a line feed ends one; a carriage return before it is removed with it.
+
+    `before` is the number of lines in front of the stream.
+    """
+    number, most = before, limits().line_chars
     while text := stream.readline(most):
         number += 1
         if number == 1:

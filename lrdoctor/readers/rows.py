@@ -106,6 +106,7 @@ class Rows:
         self._columns: dict[str, _Column] = {}
         self._axes: dict[str, _Column] = {}
         self._clock = _Column()
+        self._shared = False
 
     def __len__(self) -> int:
         return len(self._origins)
@@ -134,6 +135,8 @@ class Rows:
                 column.tables.append((first, values[tag]))
 
     def _begin(self, session: int) -> None:
+        if self._shared:  # with series that were handed out; an array that shares its memory cannot grow
+            self._origins, self._shared = self._origins[:], False
         if not self._sessions or self._sessions[-1][1] != session:
             self._sessions.append((len(self._origins), session))
 
@@ -153,6 +156,7 @@ class Rows:
 
     def series(self) -> Iterator[Series | Note]:
         """A series per tag, then a note where there were more tags than any log has."""
+        self._shared = True
         origins = np.frombuffer(self._origins, dtype=np.int64).view()
         origins.flags.writeable = False
         sessions = self._session_of_each_row() if len({session for _, session in self._sessions}) > 1 else None

@@ -43,29 +43,46 @@ def read(path: str) -> Iterator[Series | Note | Hint]:
     if absent is not None:
         yield absent
         return
-    found = _Found(path)
-    frames = _scan(path, found)
-    yield from found.series()
-    yield from found.hints()
-    if not found.tags:
-        yield Note(path, "no scalar in it: nothing was logged before the writer closed or the process ended")
-    if frames.trouble:
-        unread = frames.size - frames.at
-        yield Note(path, f"{frames.trouble}; {unread:,} bytes were not read", at=f"byte {frames.at}")
-    yield from found.complaints()
+    tail = Tail(path)
+    tail.advance()
+    yield from tail.items()
 
 
-def _scan(path: str, found: _Found) -> Frames:
-    try:
-        with open_binary(path) as stream:
-            frames = Frames(stream, stream.seek(0, 2))
-            for batch in frames.batches():
-                _take(batch, stream, found)
-    except OSError as error:
-        raise ReadError("The file cannot be opened.", where=path, why=error.strerror or str(error)) from error
-    if not found.records:
-        raise ReadError("This is not an event file.", where=path, why="its first record is damaged or cut off")
-    return frames
+class Tail:
+    """An event file as far as it was read: `advance` reads the whole records behind byte `at`, `items` tells them all.
+
+    `advance` raises `ReadError` where not one whole record was read yet.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.at = 0
+        self._found = _Found(path)
+        self._trouble: tuple[str, int] | None = None  # what ended the walk, and the bytes behind it
+
+    def advance(self) -> None:
+        path = self._found.path
+        try:
+            with open_binary(path) as stream:
+                frames = Frames(stream, stream.seek(0, 2), self.at)
+                for batch in frames.batches():
+                    _take(batch, stream, self._found)
+                    self.at = frames.at
+        except OSError as error:
+            raise ReadError("The file cannot be opened.", where=path, why=error.strerror or str(error)) from error
+        self._trouble = (frames.trouble, frames.size - frames.at) if frames.trouble else None
+        if not self._found.records:
+            raise ReadError("This is not an event file.", where=path, why="its first record is damaged or cut off")
+
+    def items(self) -> Iterator[Series | Note | Hint]:
+        found = self._found
+        yield from found.series()
+        yield from found.hints()
+        if not found.tags:
+            yield Note(found.path, "no scalar in it: nothing was logged before the writer closed or the process ended")
+        if self._trouble is not None:
+            why, unread = self._trouble
+            yield Note(found.path, f"{why}; {unread:,} bytes were not read", at=f"byte {self.at}")
+        yield from found.complaints()
 
 
 def _take(batch: Batch, stream: BinaryIO, found: _Found) -> None:

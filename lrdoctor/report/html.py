@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,17 +33,23 @@ _HEAD_BYTES = 2048
 
 
 def write_report(
-    audit: Audit, folder: Path, *, pages: Mapping[str, Page] | None = None, single_file: bool = False
+    audit: Audit,
+    folder: Path,
+    *,
+    pages: Mapping[str, Page] | None = None,
+    single_file: bool = False,
+    changed: Collection[str] | None = None,
 ) -> Path:
     """Write the report into `folder` and return the path of its index.html.
 
     `pages` maps rule codes to rule pages; findings without one are shown without the rule's prose. With `single_file`
     every page holds its own style, scripts and plotly (about 5 MB a run page) and can be passed on by itself. Pages of
-    an earlier report whose run is gone are removed. UsageError where `folder` cannot be written, or holds an index.html
-    that is not a report.
+    an earlier report whose run is gone are removed. With `changed`, the report in `folder` is an earlier one of the
+    same runs, and only the pages of the runs at these paths are written anew. UsageError where `folder` cannot be
+    written, or holds an index.html that is not a report.
     """
     index = _index_of(folder)
-    _Writer(audit, folder, pages or {}, _assets(single_file)).write()
+    _Writer(audit, folder, pages or {}, _assets(single_file), changed).write()
     return index
 
 
@@ -90,6 +96,7 @@ class _Writer:
     folder: Path
     pages: Mapping[str, Page]
     assets: Assets
+    changed: Collection[str] | None = None
 
     def write(self) -> None:
         names = page_names([diagnosis.run.path for diagnosis in self.audit.diagnoses])
@@ -113,6 +120,8 @@ class _Writer:
     def _write_runs(self, pages: Environment, names: tuple[str, ...]) -> None:
         template = pages.get_template("run.html")
         for i, diagnosis in enumerate(self.audit.diagnoses):
+            if self._is_kept(diagnosis.run.path, names[i]):
+                continue
             text = template.render(
                 page=run_page(diagnosis, self.pages),
                 before=names[i - 1] if i > 0 else "",
@@ -121,6 +130,9 @@ class _Writer:
                 assets=self.assets,
             )
             write_text(self.folder / names[i], text)
+
+    def _is_kept(self, path: str, name: str) -> bool:
+        return self.changed is not None and path not in self.changed and (self.folder / name).exists()
 
     def _remove_stale(self, current: set[str]) -> None:
         """Run pages of an earlier report, and shared files that inlined pages no longer need."""

@@ -16,6 +16,7 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.dialects import framework_code
+from lrdoctor.report.finding_ids import finding_ids
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.strict import strict
@@ -38,10 +39,11 @@ def dumps(audit: Audit) -> str:
 
 def document(audit: Audit) -> dict[str, Any]:
     """The audit as a tree of JSON types: runs, sources and checkpoints by path, findings by weight."""
+    diagnoses = sorted(audit.diagnoses, key=lambda found: found.run.path)
     return {
         "format_version": FORMAT_VERSION,
         "lrdoctor_version": audit.version,
-        "runs": [_run(diagnosis) for diagnosis in sorted(audit.diagnoses, key=lambda found: found.run.path)],
+        "runs": [_run(one, ids) for one, ids in zip(diagnoses, finding_ids(diagnoses), strict=True)],
         "skipped": [
             {"path": skipped.path, "reason": skipped.reason}
             for skipped in sorted(audit.skipped, key=lambda found: (found.path, found.reason))
@@ -49,8 +51,9 @@ def document(audit: Audit) -> dict[str, Any]:
     }
 
 
-def _run(diagnosis: Diagnosis) -> dict[str, Any]:
+def _run(diagnosis: Diagnosis, ids: tuple[str, ...]) -> dict[str, Any]:
     trajectory = diagnosis.trajectory
+    named = sorted(zip(diagnosis.findings, ids, strict=True), key=lambda pair: weight(pair[0]))
     fields = {
         "path": diagnosis.run.path,
         "framework": diagnosis.run.framework,
@@ -67,7 +70,7 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
         "checkpoints": [_checkpoint(found) for found in sorted(diagnosis.run.checkpoints, key=lambda one: one.path)],
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
-        "findings": [_finding(finding, diagnosis) for finding in ordered(diagnosis.findings)],
+        "findings": [finding_fields(finding, diagnosis, name) for finding, name in named],
         "counterfactual": counterfactual_fields(diagnosis.counterfactual),
         **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
@@ -79,6 +82,8 @@ def _run(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _choice(choice: Choice) -> dict[str, Any]:
     return {"what": choice.what, "chosen": choice.chosen, "why": choice.why, "rejected": list(choice.rejected)}
+
+
 def _agreement(diagnosis: Diagnosis) -> dict[str, Any]:
     """Whether all sources agree (null where nothing is said twice), and the table of what they say."""
     found = comparisons(diagnosis.run, diagnosis.trajectory, diagnosis.identification)
@@ -105,12 +110,13 @@ def _claim(claim: Claim | None) -> dict[str, Any] | None:
 
 def ordered(findings: tuple[Finding, ...]) -> list[Finding]:
     """Findings that count first, then by severity, code, parameter group and place."""
+    return sorted(findings, key=weight)
 
-    def place(finding: Finding) -> tuple[object, ...]:
-        suppressed = finding.suppressed_by is not None
-        return suppressed, severity_rank(finding), finding.code, finding.group or "", finding.first_step
 
-    return sorted(findings, key=place)
+def weight(finding: Finding) -> tuple[bool, int, str, str, float]:
+    """What findings are ordered by."""
+    suppressed = finding.suppressed_by is not None
+    return suppressed, severity_rank(finding), finding.code, finding.group or "", finding.first_step
 
 
 def _sources(diagnosis: Diagnosis) -> list[dict[str, Any]]:
@@ -215,8 +221,10 @@ def _checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, diagnosis: Diagnosis) -> dict[str, Any]:
+def finding_fields(finding: Finding, diagnosis: Diagnosis, name: str) -> dict[str, Any]:
+    """The contract's finding; `name` is its id."""
     return {
+        "id": name,
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity or "info",

@@ -1,9 +1,9 @@
-"""The audit as Markdown: a short table for a pull request's comment or a chat window."""
+"""The audit as Markdown: a table and the findings, short enough for a chat window or a pull request's comment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lrdoctor.model.diagnosis import Audit, Diagnosis
 from lrdoctor.model.finding import Finding
@@ -17,6 +17,10 @@ from lrdoctor.report.words import counterfactual_words, schedule_words, verdict_
 
 LIMIT = 65_536  # characters GitHub takes in one comment
 ROOM = LIMIT - 512  # what the parts may fill; the rest is for the lines that say what was left out
+CHAT = 4_000  # characters of an audit: what Slack advises for one message, and a window's height or two
+_CHAT_ROOM = CHAT - 256
+_TABLE_SHARE = 0.45
+_LONGEST_MESSAGE, _LONGEST_VERDICT, _LONGEST_PATH = 700, 180, 120
 MARKER = "<!-- lrdoctor -->"  # lets a bot find its own comment and update it
 CURVE_WIDTH = 24
 ICONS = {"lr-faulty": "❌", "lr-healthy": "✅", "lr-unknown": "❔"}
@@ -25,16 +29,38 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$])")
 
 
 def render(audit: Audit, pages: Pages) -> str:
-    """Marker, headline, table (faulty runs first), then the findings of each faulty run; always below `LIMIT`."""
+    """Marker, headline, table (faulty runs first), then the findings run by run; never longer than `CHAT`.
+
+    Where there is too much, the code of fixes goes first, then all but the codes of findings, then whole runs, which
+    are counted.
+    """
     ranked = sorted(audit.diagnoses, key=lambda diagnosis: (ORDER[diagnosis.verdict], diagnosis.run.path))
     head = f"{MARKER}\n{_headline(audit)}\n\n"
     if not ranked:
         return head
     table = "| run | | executed LR, with the fix | verdict |\n| --- | --- | --- | --- |\n"
-    rows, left_rows = fill(map(_row, ranked), ROOM // 2)
-    details = [_details(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
-    told, left_details = fill(details, ROOM - len(head) - len(table) - len(rows))
-    return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left_details, 'run with findings')}"
+    rows, left_rows = fill(map(_row, ranked), int(_TABLE_SHARE * _CHAT_ROOM))
+    versions = [_versions(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
+    told, left = _fill_with(versions, _CHAT_ROOM - len(head) - len(table) - len(rows))
+    return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left, 'run with findings')}"
+
+
+def _fill_with(parts: Sequence[tuple[str, ...]], room: int) -> tuple[str, int]:
+    """As many leading parts as fit into half the room in their shortest versions, and how many do not.
+
+    What room is left goes to fuller versions of the first ones.
+    """
+    kept, listed = 0, room // 2
+    while kept < len(parts) and len(parts[kept][-1]) <= listed:
+        listed -= len(parts[kept][-1])
+        kept += 1
+    room = room - room // 2 + listed
+    told = []
+    for versions in parts[:kept]:
+        chosen = next(text for text in versions if len(text) - len(versions[-1]) <= room)
+        room -= len(chosen) - len(versions[-1])
+        told.append(chosen)
+    return "".join(told), len(parts) - kept
 
 
 def fill(parts: Iterable[str], room: int) -> tuple[str, int]:
@@ -66,34 +92,49 @@ def _headline(audit: Audit) -> str:
 def _row(diagnosis: Diagnosis) -> str:
     curves = lr_curves(diagnosis, width=CURVE_WIDTH)
     drawn = [] if curves is None else [table_code(curve) for curve in (curves.executed, curves.fixed) if curve]
-    verdict = escape(verdict_sentence(diagnosis))
-    path = table_code(shown(diagnosis.run.path))
-    return f"| {path} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+    verdict = escape(_clipped(verdict_sentence(diagnosis), _LONGEST_VERDICT))
+    return f"| {_path(diagnosis)} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
 
 
-def _details(diagnosis: Diagnosis, pages: Pages) -> str:
+def _path(diagnosis: Diagnosis) -> str:
+    """The run as code; of a long path its end, which tells runs apart."""
+    path = printable(shown(diagnosis.run.path))
+    return table_code(path if len(path) <= _LONGEST_PATH else f"…{path[-_LONGEST_PATH:]}")
+
+
+def _versions(diagnosis: Diagnosis, pages: Pages) -> tuple[str, ...]:
+    """The findings of a run: with the code of the fixes, without, and by their codes alone."""
+    codes = ", ".join(dict.fromkeys(f"{escape(one.code)} {escape(one.name)}" for one in ordered(diagnosis.active)))
+    return *(_details(diagnosis, pages, code) for code in (True, False)), f"{_path(diagnosis)}: {codes}\n\n"
+
+
+def _details(diagnosis: Diagnosis, pages: Pages, with_code: bool) -> str:
     lead = diagnosis.identification.lead
-    lines = [f"<details><summary>{html_text(shown(diagnosis.run.path))}</summary>", ""]
-    if lead is not None and lead.fits:
-        lines += [f"Schedule: {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}", ""]
+    schedule = f": {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}" if lead and lead.fits else ""
+    lines = [f"{_path(diagnosis)}{schedule}", ""]
     for finding in ordered(diagnosis.active):
-        lines += _finding(finding, pages)
-    estimate = counterfactual_words(diagnosis.counterfactual)
+        lines += _finding(finding, pages, with_code)
+    estimate = _clipped(counterfactual_words(diagnosis.counterfactual), _LONGEST_MESSAGE)
     if estimate:
         lines += [escape(estimate[0].upper() + estimate[1:]) + ".", ""]
-    return "\n".join([*lines, "</details>", "", ""])
+    return "\n".join([*lines, ""])
 
 
-def _finding(finding: Finding, pages: Pages) -> list[str]:
+def _finding(finding: Finding, pages: Pages, with_code: bool) -> list[str]:
     page = pages.get(finding.code)
     title = f" ({escape(page.title.rstrip('.'))})" if page is not None else ""
     head = f"**{escape(finding.code)} {escape(finding.name)}** {finding.severity or 'info'}{title}"
-    lines = [f"- {head}: {escape(finding.message)}"]
+    lines = [f"- {head}: {escape(_clipped(finding.message, _LONGEST_MESSAGE))}"]
     remedy = finding.remedy
     if remedy is not None:
         code = remedy.code or (remedy.schedule.torch_code() if remedy.schedule is not None else "")
-        lines += [f"  - Fix: {escape(remedy.summary)}", *code_block(code)]
+        lines += [f"  - Fix: {escape(_clipped(remedy.summary, _LONGEST_MESSAGE))}"]
+        lines += code_block(code) if with_code else []
     return [*lines, ""]
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def code_block(code: str, language: str = "python") -> list[str]:

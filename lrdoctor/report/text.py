@@ -63,6 +63,14 @@ def render(
         _totals(page, audit, report, verbose=verbose)
 
 
+def render_summary(audit: Audit, console: Console, *, report: Path | None) -> None:
+    """The findings of the runs that have any, and the totals."""
+    page = Printer(console)
+    for diagnosis in audit.diagnoses:
+        _findings_only(page, diagnosis)
+    _totals(page, audit, report, verbose=False)
+
+
 def _run(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
     label, style = VERDICTS[diagnosis.verdict]
     page.line((diagnosis.run.path, "bold"), "  ", (label, style))

@@ -79,13 +79,15 @@ def index_page(audit: Audit, names: Sequence[str]) -> IndexPage:
             Total("healthy", "Healthy", fmt.count(counts["healthy"])),
         ),
         skipped=tuple((printable(skipped.path), printable(skipped.reason)) for skipped in audit.skipped),
-        headline=_headline(len(rows), counts["faulty"], counts["unknown"]),
+        headline=audit_headline(audit),
         version=printable(audit.version),
     )
 
 
-def _headline(runs: int, faulty: int, unknown: int) -> str:
+def audit_headline(audit: Audit) -> str:
     """What is not known is said in the same breath: a run that could not be judged is not cleared."""
+    verdicts = [diagnosis.verdict for diagnosis in audit.diagnoses]
+    runs, faulty, unknown = len(verdicts), verdicts.count("lr-faulty"), verdicts.count("lr-unknown")
     if not runs:
         return "No training run was found."
     if unknown == runs:

@@ -49,7 +49,7 @@ def fit(callback: Any, interval: str, folder: Path) -> None:
 
 def test_lightning_is_told_of_a_cycle_per_epoch_before_it_trains(tmp_path: Path) -> None:
     callback = for_lightning.LRDoctor()
-    with pytest.warns(ScheduleWarning, match="LR101"):
+    with pytest.warns(ScheduleWarning, match=r"LR101 .*\(as the training is set up: update 0\)"):
         fit(callback, "epoch", tmp_path)
     assert callback.guards[0].findings[0].code == "LR101"
 

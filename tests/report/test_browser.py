@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,41 +15,11 @@ from lrdoctor.model.diagnosis import Audit, Diagnosis
 from lrdoctor.report.html import write_report
 from lrdoctor.report.pages import Pages
 
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 pytestmark = pytest.mark.browser
 
 AA = 4.5  # WCAG 2.1, 1.4.3: contrast of body text
-
-
-def _missing(reason: str) -> None:
-    if os.environ.get("LRDOCTOR_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        _missing("playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("LRDOCTOR_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None or not Path(path).exists():
-        _missing("no Chromium found; set LRDOCTOR_CHROMIUM to its path")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGS)
-        yield chromium
-        chromium.close()
 
 
 class Tab:

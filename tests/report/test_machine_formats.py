@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lrdoctor.model.diagnosis import Audit, Diagnosis
-from lrdoctor.model.finding import Finding
+from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.report import github, junit, markdown, sarif
 from lrdoctor.report import json as json_report
 
@@ -182,16 +182,32 @@ def test_markdown_has_marker_headline_and_faulty_runs_first(audit: Audit) -> Non
     ]
 
 
-def test_markdown_stays_below_the_limit_of_a_comment(faulty: Diagnosis) -> None:
-    runs = tuple(replace(faulty, run=replace(faulty.run, path=f"runs/{i:04d}")) for i in range(2_000))
+@pytest.mark.parametrize("count", [1, 3, 40, 2_000])
+def test_markdown_fits_into_a_chat_window_and_says_what_it_leaves_out(faulty: Diagnosis, count: int) -> None:
+    runs = tuple(replace(faulty, run=replace(faulty.run, path=f"runs/{i:04d}")) for i in range(count))
     text = markdown.render(Audit(runs, (), "0.1.0"), PAGES)
-    assert len(text) < markdown.LIMIT
-    assert "more: see the HTML report" in text
+    assert len(text) <= markdown.CHAT
+    assert ("more: see the HTML report" in text) == (count > 3)
+    assert "- **LR101 onecycle-stepped-per-epoch** error" in text  # the first run is always told in full
+
+
+def test_markdown_of_many_runs_names_the_findings_of_most_by_their_codes(faulty: Diagnosis) -> None:
+    runs = tuple(replace(faulty, run=replace(faulty.run, path=f"runs/{i:04d}")) for i in range(9))
+    text = markdown.render(Audit(runs, (), "0.1.0"), PAGES)
+    assert "`runs/0008`: LR101 onecycle-stepped-per-epoch, LR201 scheduler-state-missing" in text
+    assert text.index("- **LR101") < text.index("`runs/0008`: ")
 
 
 def test_markdown_one_huge_finding_does_not_break_the_limit(faulty: Diagnosis) -> None:
-    huge = replace(faulty.findings[0], measured="x" * 200_000)
-    assert len(markdown.render(Audit((replace(faulty, findings=(huge,)),), (), "0.1.0"), {})) < markdown.LIMIT
+    for huge in (
+        replace(faulty.findings[0], measured="x" * 200_000),
+        replace(faulty.findings[0], measured="*" * 200_000),
+        replace(faulty.findings[0], remedy=Remedy("x" * 200_000, None, "y" * 200_000)),
+    ):
+        run = replace(faulty.run, path="p/" * 5_000)
+        text = markdown.render(Audit((replace(faulty, run=run, findings=(huge,)),), (), "0.1.0"), {})
+        assert len(text) <= markdown.CHAT
+        assert "LR101" in text
 
 
 def test_markdown_escapes_markup_mentions_and_cell_ends(faulty: Diagnosis) -> None:

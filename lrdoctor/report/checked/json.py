@@ -8,6 +8,7 @@ from typing import Any
 from lrdoctor.model.checked import Checked, CheckedConfig
 from lrdoctor.model.finding import Finding
 from lrdoctor.model.plan import Batch, Plan, Setting
+from lrdoctor.report.checked.fingerprint import fingerprint
 from lrdoctor.report.checked.schedule import schedule_fields
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.strict import strict
@@ -43,7 +44,7 @@ def _config(one: CheckedConfig) -> dict[str, Any]:
     fields = {
         "path": one.path,
         "framework": one.framework,
-        "findings": [_finding(finding) for finding in one.findings],
+        "findings": [_finding(one, finding) for finding in one.findings],
         "left_out": list(one.left_out),
         **(_plan(one.plan) if one.plan is not None else _no_plan()),
     }
@@ -112,9 +113,10 @@ def _setting(setting: Setting[Any]) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(one: CheckedConfig, finding: Finding) -> dict[str, Any]:
     place, remedy = finding.place, finding.remedy
     return {
+        "id": f"{finding.code}-{fingerprint(one, finding)[:10]}",
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity or "info",

@@ -1,0 +1,1 @@
+"""Runs that still go on: what changed is read and judged again, and what is new is told."""
