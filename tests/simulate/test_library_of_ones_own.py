@@ -44,6 +44,12 @@ def test_peaks_are_kept_apart_and_the_name_can_be_given(reads, case):
     assert [(entry.model, entry.peak_lr, entry.runs) for entry in found] == [("mine", 5e-4, 1), ("mine", 1e-3, 2)]
 
 
+def test_a_decay_that_starts_in_the_warmup_is_a_run_of_the_same_peak(reads, case):
+    under = case(Warmup(Sequence((Constant(9.9e-4), LinearLR(9.9e-4, 2_400)), (9_300,)), 300, 0.01))
+    (entry,) = entries_of([*reads, Read(under.run, under.trajectory, under.identification)], load_library())
+    assert (entry.peak_lr, entry.runs) == (1e-3, 3)
+
+
 def test_a_constant_run_alone_says_nothing_about_decays_and_is_not_added(reads):
     with pytest.raises(UsageError, match="cannot be added") as caught:
         entries_of(reads[:1], load_library())
