@@ -16,8 +16,9 @@ from lrdoctor.simulate.grid import compress
 from lrdoctor.simulate.library import Entry, Library
 from lrdoctor.simulate.prior import vague
 
-MOST_PRIOR = 0.5
-"""Share of the vague prior in the gain of a decay above which runs are taken to say nothing about it."""
+MOST_DOUBT = 0.05
+"""Nats of standard deviation that the gain of a decay may have for its runs to count as showing one. A constant run
+leaves .13, a cosine .03, a decay from a constant LR less than .01. What is added weighs by what its runs show."""
 
 _DIGITS = 3  # of a peak, as it is written down
 
@@ -52,11 +53,12 @@ def _entry(runs: Sequence[Usable], peak: float, model: str | None) -> Entry:
     if misfit:
         raise _cannot(", ".join(paths), misfit)
     longest = max(runs, key=lambda run: run.steps)
-    share = posterior.prior_share(_gain_of_a_decay(posterior.mode, longest.steps))
-    if share > MOST_PRIOR:
+    gradient = _gain_of_a_decay(posterior.mode, longest.steps)
+    doubt = float(np.sqrt(gradient @ posterior.covariance @ gradient))
+    if doubt > MOST_DOUBT:
         raise _cannot(
             ", ".join(paths),
-            f"they do not show how the loss falls when the lr decays ({share:.0%} of that would be the prior's)",
+            f"they do not show how the loss falls when the lr decays (its gain is known to ±{doubt:.2f} only)",
             "add a run of the same model and peak whose lr decays, or a decay branch from a checkpoint",
         )
     named = model or next((str(run.read.run.declared("model")) for run in runs if run.read.run.declared("model")), None)
