@@ -22,6 +22,9 @@ from lrdoctor.simulate.pool import Pool, fit_both
 from lrdoctor.simulate.predict import STRUCTURAL_SD, STRUCTURAL_SD_OUTSIDE, Evaluate, Prediction, predict
 from lrdoctor.simulate.tokens import beginning, named_tokens
 
+SAME_PEAK = 0.02
+"""Peaks that differ by no more, as a part, are one peak: a decay that starts in the warmup lowers what is reached."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
@@ -117,7 +120,7 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
     for sibling, other in zip(siblings, others, strict=True):
         if isinstance(other, str):
             return f"the sibling {sibling.run.path} cannot be fitted to: {other}"
-        if not np.isclose(other.peak, found.peak, rtol=_SAME_PEAK):
+        if not np.isclose(other.peak, found.peak, rtol=SAME_PEAK):
             return (
                 f"the sibling {sibling.run.path} has peak lr {other.peak:.3g}, the run {found.peak:.3g}; the law is "
                 "fitted to one peak at a time, so leave it out"
@@ -130,6 +133,3 @@ def fit_run(read: Read, library: Library, siblings: Sequence[Read] = ()) -> Fitt
     return gate.refuse_fit(pool.residual_rms, limit) or Fitted(
         found, pool, observed[0], library, structural, len(observed)
     )
-
-
-_SAME_PEAK = 0.02

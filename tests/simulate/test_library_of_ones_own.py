@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lrdoctor.errors import UsageError
-from lrdoctor.schedules import Constant, LinearLR, Sequence, Warmup
+from lrdoctor.schedules import Constant, CosineAnnealingLR, LinearLR, Sequence, Warmup
 from lrdoctor.simulate.fitted import Read
 from lrdoctor.simulate.learn import entries_of
 from lrdoctor.simulate.library import load_library
@@ -42,6 +42,19 @@ def test_peaks_are_kept_apart_and_the_name_can_be_given(reads, case):
     both = [*reads, Read(other.run, other.trajectory, other.identification)]
     found = entries_of(both, load_library(), "mine")
     assert [(entry.model, entry.peak_lr, entry.runs) for entry in found] == [("mine", 5e-4, 1), ("mine", 1e-3, 2)]
+
+
+def test_a_decay_that_starts_in_the_warmup_is_a_run_of_the_same_peak(reads, case):
+    under = case(Warmup(Sequence((Constant(9.9e-4), LinearLR(9.9e-4, 2_400)), (9_300,)), 300, 0.01))
+    (entry,) = entries_of([*reads, Read(under.run, under.trajectory, under.identification)], load_library())
+    assert (entry.peak_lr, entry.runs) == (1e-3, 3)
+
+
+def test_a_constant_run_and_a_cosine_show_a_decay(reads, case):
+    cosine = case(Warmup(CosineAnnealingLR(1e-3, 11_700), 300, 0.01))
+    both = [reads[0], Read(cosine.run, cosine.trajectory, cosine.identification)]
+    (entry,) = entries_of(both, load_library())
+    assert entry.runs == 2
 
 
 def test_a_constant_run_alone_says_nothing_about_decays_and_is_not_added(reads):
