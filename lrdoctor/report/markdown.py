@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit
 from lrdoctor.model.finding import Finding
 from lrdoctor.report import numbers
-from lrdoctor.report.json import ordered
-from lrdoctor.report.lr_curves import lr_curves
+from lrdoctor.report.brief import Brief, Briefs, briefs_of
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.place import shown
 from lrdoctor.report.printable import printable
-from lrdoctor.report.words import counterfactual_words, schedule_words, verdict_sentence
 
 LIMIT = 65_536  # characters GitHub takes in one comment
 ROOM = LIMIT - 512  # what the parts may fill; the rest is for the lines that say what was left out
 MARKER = "<!-- lrdoctor -->"  # lets a bot find its own comment and update it
-CURVE_WIDTH = 24
 ICONS = {"lr-faulty": "❌", "lr-healthy": "✅", "lr-unknown": "❔"}
 ORDER = {"lr-faulty": 0, "lr-unknown": 1, "lr-healthy": 2}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$])")
 
 
-def render(audit: Audit, pages: Pages) -> str:
+def render(audit: Audit | Briefs, pages: Pages) -> str:
     """Marker, headline, table (faulty runs first), then the findings of each faulty run; always below `LIMIT`."""
-    ranked = sorted(audit.diagnoses, key=lambda diagnosis: (ORDER[diagnosis.verdict], diagnosis.run.path))
-    head = f"{MARKER}\n{_headline(audit)}\n\n"
+    ranked = sorted(briefs_of(audit).runs, key=lambda brief: (ORDER[brief.verdict], brief.path))
+    head = f"{MARKER}\n{_headline(ranked)}\n\n"
     if not ranked:
         return head
     table = "| run | | executed LR, with the fix | verdict |\n| --- | --- | --- | --- |\n"
     rows, left_rows = fill(map(_row, ranked), ROOM // 2)
-    details = [_details(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
+    details = [_details(brief, pages) for brief in ranked if brief.active]
     told, left_details = fill(details, ROOM - len(head) - len(table) - len(rows))
     return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left_details, 'run with findings')}"
 
@@ -57,28 +54,27 @@ def _left(count: int, noun: str) -> str:
     return f"\n_{numbers.plural(count, noun, nouns)} more: see the HTML report._\n"
 
 
-def _headline(audit: Audit) -> str:
-    faulty = sum(diagnosis.verdict == "lr-faulty" for diagnosis in audit.diagnoses)
-    runs = numbers.plural(len(audit.diagnoses), "run")
+def _headline(found: Sequence[Brief]) -> str:
+    faulty = sum(brief.verdict == "lr-faulty" for brief in found)
+    runs = numbers.plural(len(found), "run")
     return f"**lrdoctor**: {faulty} of {runs} with a faulty learning-rate schedule"
 
 
-def _row(diagnosis: Diagnosis) -> str:
-    curves = lr_curves(diagnosis, width=CURVE_WIDTH)
+def _row(brief: Brief) -> str:
+    curves = brief.curves
     drawn = [] if curves is None else [table_code(curve) for curve in (curves.executed, curves.fixed) if curve]
-    verdict = escape(verdict_sentence(diagnosis))
-    path = table_code(shown(diagnosis.run.path))
-    return f"| {path} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+    verdict = escape(brief.sentence)
+    path = table_code(shown(brief.path))
+    return f"| {path} | {ICONS[brief.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
 
 
-def _details(diagnosis: Diagnosis, pages: Pages) -> str:
-    lead = diagnosis.identification.lead
-    lines = [f"<details><summary>{html_text(shown(diagnosis.run.path))}</summary>", ""]
-    if lead is not None and lead.fits:
-        lines += [f"Schedule: {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}", ""]
-    for finding in ordered(diagnosis.active):
+def _details(brief: Brief, pages: Pages) -> str:
+    lines = [f"<details><summary>{html_text(shown(brief.path))}</summary>", ""]
+    if brief.schedule:
+        lines += [f"Schedule: {escape(brief.schedule)}", ""]
+    for finding in brief.active:
         lines += _finding(finding, pages)
-    estimate = counterfactual_words(diagnosis.counterfactual)
+    estimate = brief.counterfactual
     if estimate:
         lines += [escape(estimate[0].upper() + estimate[1:]) + ".", ""]
     return "\n".join([*lines, "</details>", "", ""])
@@ -91,8 +87,7 @@ def _finding(finding: Finding, pages: Pages) -> list[str]:
     lines = [f"- {head}: {escape(finding.message)}"]
     remedy = finding.remedy
     if remedy is not None:
-        code = remedy.code or (remedy.schedule.torch_code() if remedy.schedule is not None else "")
-        lines += [f"  - Fix: {escape(remedy.summary)}", *code_block(code)]
+        lines += [f"  - Fix: {escape(remedy.summary)}", *code_block(remedy.code)]
     return [*lines, ""]
 
 
