@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lrdoctor.auditing import Options
-    from lrdoctor.model.diagnosis import Audit
-
+    from lrdoctor.auditing.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class _Output:
     "--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), help="Where to re-simulate.  [default: auto]"
 )
 @click.option("--no-simulate", is_flag=True, help="Do not re-simulate the fixes.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Read this many runs at once.  [default: 1]")
+@click.option("--jobs", type=click.IntRange(min=0), help="Audit this many runs at once; 0: one a core.  [default: 0]")
 @click.option("--show-sources", is_flag=True, help="Print which files and tags were taken for what, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also files, notes and choices.")
@@ -93,7 +94,7 @@ def command(
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
     from lrdoctor.auditing import Options
-    from lrdoctor.auditing import audit as run_audit
+    from lrdoctor.auditing.kept import audit_kept
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
@@ -104,7 +105,7 @@ def command(
         rule_options=settings.rule_options,
         simulate=settings.simulate and not no_simulate,
         device=device or settings.device,
-        jobs=jobs or settings.jobs,
+        jobs=settings.jobs if jobs is None else jobs,
         lr_tag=lr_tag,
         loss_tag=loss_tag,
         step_tag=step_tag,
@@ -113,33 +114,50 @@ def command(
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
     with progress_bar(quiet) as progress:
-        result = run_audit(there, options, progress)
+        result = audit_kept(there, options, progress, pages=folder is not None)
     _publish(result, options, out)
     sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
 
 
-def _publish(result: Audit, options: Options, out: _Output) -> None:
+def _publish(result: Kept, options: Options, out: _Output) -> None:
     """Write the report, then the answer."""
-    from lrdoctor.auditing import rules_of
-    from lrdoctor.engine import pages_of
-
-    pages = pages_of(rules_of(options))
-    index = None
-    if out.report is not None and result.diagnoses:
-        from lrdoctor.report.html import write_report
-
-        index = write_report(result, out.report, pages=pages, single_file=out.single_file)
+    index = _report(result, out)
     if out.format == "text":
         _print_text(result, out, index)
-    else:
-        from importlib import import_module
-
-        write_answer(import_module(f"lrdoctor.report.{out.format}").render(result, pages), out.file)
-        if index is not None and not out.quiet:
-            click.echo(f"report: {index}", err=True)
+        return
+    write_answer(_answer(result, options, out.format), out.file)
+    if index is not None and not out.quiet:
+        click.echo(f"report: {index}", err=True)
 
 
-def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
+def _report(result: Kept, out: _Output) -> Path | None:
+    if out.report is None or not result.paths:
+        return None
+    from lrdoctor.auditing.kept import KeptRows
+    from lrdoctor.report.html import Report
+    from lrdoctor.report.page_names import page_names
+
+    report, names = Report(out.report, out.single_file), page_names(result.paths)
+    report.write_runs(names, result.pages())
+    return report.write_index(KeptRows(result, names), result.skipped, result.version)
+
+
+def _answer(result: Kept, options: Options, format_: str) -> Iterable[str]:
+    """The answer in pieces: of thousands of runs, not all are in memory at once."""
+    if format_ == "json":
+        from lrdoctor.report.json import pieces
+
+        return pieces(result.entries(), result.skipped, result.version)
+    from lrdoctor.auditing import rules_of
+    from lrdoctor.auditing.kept import KeptBriefs
+    from lrdoctor.engine import pages_of
+    from lrdoctor.report.brief import Briefs
+
+    briefs = Briefs(KeptBriefs(result), result.skipped, result.version)
+    return (import_module(f"lrdoctor.report.{format_}").render(briefs, pages_of(rules_of(options))),)
+
+
+def _print_text(result: Kept, out: _Output, index: Path | None) -> None:
     from rich.console import Console
 
     if out.file is None:
@@ -147,19 +165,24 @@ def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
         return
     buffer = io.StringIO()
     _render(result, Console(file=buffer, width=120), out, index)
-    write_answer(buffer.getvalue(), out.file)
+    write_answer((buffer.getvalue(),), out.file)
 
 
-def _render(result: Audit, console: Console, out: _Output, index: Path | None) -> None:
-    from lrdoctor.report.text import render
+def _render(result: Kept, console: Console, out: _Output, index: Path | None) -> None:
+    from lrdoctor.report.printer import Printer
+    from lrdoctor.report.text import print_run, print_totals
 
-    render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
+    page = Printer(console)
+    for told in result.told():
+        print_run(page, told, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
+    if not out.quiet:
+        print_totals(page, result.tally, result.skipped, index, verbose=out.verbose)
 
 
-def _exit_status(result: Audit, fail_on: str, missing: bool) -> int:
+def _exit_status(result: Kept, fail_on: str, missing: bool) -> int:
     from lrdoctor.errors import NothingReadableError
 
-    if not result.diagnoses:
+    if not result.paths:
         reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
         raise NothingReadableError(
             "No training run could be read.",
@@ -170,5 +193,4 @@ def _exit_status(result: Audit, fail_on: str, missing: bool) -> int:
         return 2
     if fail_on == "never":
         return 0
-    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
-    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))
+    return int(any(result.tally.severities[severity] for severity in FAIL_ON[: FAIL_ON.index(fail_on) + 1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -101,11 +101,17 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def write_answer(answer: str, file: Path | None) -> None:
-    """To a file, or to stdout."""
-    from lrdoctor.report.files import write_text
+def write_answer(answer: str | Iterable[str], file: Path | None) -> None:
+    """Text, or its pieces, to a file or to stdout."""
+    from lrdoctor.report.files import write_pieces
 
-    if file is None:
-        click.echo(answer, nl=not answer.endswith("\n"))
-    else:
-        write_text(file, answer)
+    pieces = (answer,) if isinstance(answer, str) else answer
+    if file is not None:
+        write_pieces(file, pieces)
+        return
+    last = ""
+    for piece in pieces:
+        click.echo(piece, nl=False)
+        last = piece or last
+    if not last.endswith("\n"):
+        click.echo()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from lrdoctor.errors import UsageError
@@ -11,6 +12,11 @@ from lrdoctor.errors import UsageError
 
 def write_text(target: Path, text: str) -> None:
     """Write `text` (UTF-8) to `target` in one step; UsageError where the place cannot be written."""
+    write_pieces(target, (text,))
+
+
+def write_pieces(target: Path, pieces: Iterable[str]) -> None:
+    """The same for a text that comes in pieces."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -19,7 +25,7 @@ def write_text(target: Path, text: str) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+            stream.writelines(pieces)
         temporary.chmod(0o644)
         temporary.replace(target)
     except OSError as error:
