@@ -98,7 +98,8 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
     elif isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
-        fits, wanted = isinstance(value, int) and not isinstance(value, bool) and value >= 0, "a whole number, 0 or more"
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        wanted = "a whole number, 0 or more"
     elif isinstance(default, str):
         allowed = _CHOICES.get(name)
         fits = isinstance(value, str) and (allowed is None or value in allowed)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lrdoctor import __version__
-from lrdoctor.auditing.crews import crew_for, results
+from lrdoctor.auditing.cache import Cache
+from lrdoctor.auditing.crews import Hands
 from lrdoctor.auditing.options import Options, Progress, rules_of
+from lrdoctor.auditing.recall import Recall, job_mark
 from lrdoctor.auditing.record import MakeRecord, Record, data_of, page_of
-from lrdoctor.auditing.rounds import in_two_rounds
+from lrdoctor.auditing.rounds import Ask, in_two_rounds
 from lrdoctor.auditing.spool import Spool
 from lrdoctor.auditing.task import Job
 from lrdoctor.auditing.whole import all_skipped
@@ -89,11 +90,13 @@ def audit_kept(
     progress: Progress = lambda *_: None,
     *,
     pages: bool = True,
+    cache: Cache | None = None,
     client: Any = None,
 ) -> Kept:
     """Audit every run below `paths` as `audit` does, in memory that does not grow with their number.
 
-    `pages` says whether the runs' pages are made. `client` is a `distributed.Client`, or the address of a scheduler.
+    `pages` says whether the runs' pages are made; runs that `cache` knows are not audited again.
+    `client` is a `distributed.Client`, or the address of a scheduler.
     """
     rules = rules_of(options)
     found = discover(paths)
@@ -105,8 +108,10 @@ def audit_kept(
         records[place] = (record.verdict, record.severities, record.left_out)
         spool.keep(place, record)
 
-    with crew_for(len(found.runs), options, client) or nullcontext() as crew:
-        ask = partial(results, job, crew=crew, progress=progress)
+    with Hands(options, client, progress) as hands:
+        ask: Ask[Record] = partial(hands.results, job)
+        if cache is not None:
+            ask = Recall(cache, job_mark(job), pages).before(ask)
         lost = in_two_rounds(found.runs, rules, options, ask, keep)
     places = [place for place in sorted(records) if place not in lost]
     tally = Tally()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,5 +41,25 @@ class Options:
 
 
 def rules_of(options: Options) -> tuple[Rule, ...]:
-    """The rules an audit with these options runs."""
-    return select_rules(load_rules((rules_dir(), *options.rules)), options.select, options.ignore)
+    """The rules an audit with these options runs; read anew when a file of theirs has changed."""
+    mark = rules_mark(options)
+    with _LOADING:
+        if mark not in _LOADED:
+            found = select_rules(load_rules((rules_dir(), *options.rules)), options.select, options.ignore)
+            _LOADED.clear()
+            _LOADED[mark] = found
+        return _LOADED[mark]
+
+
+_LOADED: dict[str, tuple[Rule, ...]] = {}  # those of the last audit: loading the rules takes longer than running them
+_LOADING = threading.Lock()
+
+
+def rules_mark(options: Options) -> str:
+    """Changes with the choice of rules, and with every file of the folders they come from: helpers count too."""
+    total = hashlib.sha256(repr((options.select, options.ignore)).encode())
+    for given in (rules_dir(), *options.rules):
+        files = given.glob("*.py") if given.is_dir() else (given, *given.parent.glob("_*.py"))
+        for file in sorted(file for file in files if file.is_file()):
+            total.update(f"\n{given}\n{file.name}\n".encode(errors="surrogateescape") + file.read_bytes())
+    return total.hexdigest()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from lrdoctor import __version__
 from lrdoctor.auditing.one import diagnose, examine_one
@@ -45,13 +44,12 @@ class Job(Generic[Product]):
     """What all runs of an audit have in common; called with a task, it audits that run.
 
     `make` turns a diagnosis into what is to be kept of it. `folder` is where relative paths start, None for the folder
-    the process is in; `rules_mark` changes when a rule file does.
+    the process is in.
     """
 
     options: Options
     make: Callable[[Diagnosis, tuple[Rule, ...]], Product]
     folder: str | None = None
-    rules_mark: str = ""
     limits: Limits = field(default_factory=limits)
     version: str = __version__
 
@@ -76,24 +74,10 @@ class Job(Generic[Product]):
             own, names = evidence.as_sibling, names_of(evidence.run, self.options)
             if task.in_short:
                 return Audited(own, names, None)
-            rules = _rules(self.options, self.rules_mark)
+            rules = rules_of(self.options)
             diagnosis = diagnose(replace(evidence, chosen=task.chosen), rules, self.options)
             return Audited(own, names, self.make(diagnosis, rules))
         except LrdoctorError:
             raise
         except Exception as error:  # as in `examine_one`
             return Skipped(task.files.path, f"internal error while checking: {type(error).__name__}: {error}")
-
-
-_LOADED: dict[Any, tuple[Rule, ...]] = {}  # of the last audit: loading the rules takes longer than running them
-_LOADING = threading.Lock()
-
-
-def _rules(options: Options, mark: str) -> tuple[Rule, ...]:
-    key = (options.rules, options.select, options.ignore, mark)
-    with _LOADING:
-        if key not in _LOADED:
-            found = rules_of(options)
-            _LOADED.clear()
-            _LOADED[key] = found
-        return _LOADED[key]

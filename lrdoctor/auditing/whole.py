@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from lrdoctor import __version__
-from lrdoctor.auditing.crews import crew_for, results
+from lrdoctor.auditing.crews import Hands
 from lrdoctor.auditing.one import examine_one
 from lrdoctor.auditing.options import Options, Progress, rules_of
 from lrdoctor.auditing.rounds import in_two_rounds
@@ -38,8 +37,8 @@ def audit(
     found = discover(paths)
     diagnoses: dict[int, Diagnosis] = {}
     job = Job(options, _itself)
-    with crew_for(len(found.runs), options, client) or nullcontext() as crew:
-        ask = partial(results, job, crew=crew, progress=progress)
+    with Hands(options, client, progress) as hands:
+        ask = partial(hands.results, job)
         lost = in_two_rounds(found.runs, rules, options, ask, diagnoses.__setitem__)
     kept = (diagnoses[place] for place in sorted(diagnoses) if place not in lost)
     return Audit(tuple(kept), all_skipped(found.skipped, lost.values()), __version__)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lrdoctor.auditing import Options
+    from lrdoctor.auditing.cache import Cache
     from lrdoctor.auditing.kept import Kept
 
 
@@ -62,6 +64,13 @@ class _Output:
 )
 @click.option("--no-simulate", is_flag=True, help="Do not re-simulate the fixes.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Audit this many runs at once; 0: one a core.  [default: 0]")
+@click.option(
+    "--cache",
+    "cache_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the cache; runs it knows are not audited again.  [default: LRDOCTOR_CACHE, or the platform's]",
+)
+@click.option("--no-cache", is_flag=True, help="Audit every run anew.")
 @click.option("--show-sources", is_flag=True, help="Print which files and tags were taken for what, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also files, notes and choices.")
@@ -82,6 +91,8 @@ def command(
     device: str | None,
     no_simulate: bool,
     jobs: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
     show_sources: bool,
     quiet: bool,
     verbose: bool,
@@ -113,10 +124,22 @@ def command(
     folder = None if no_report else report or Path(settings.report)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
-    with progress_bar(quiet) as progress:
-        result = audit_kept(there, options, progress, pages=folder is not None)
+    with progress_bar(quiet) as progress, _cache(cache_dir, no_cache) as cache:
+        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache)
     _publish(result, options, out)
     sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
+
+
+@contextmanager
+def _cache(folder: Path | None, off: bool) -> Iterator[Cache | None]:
+    from lrdoctor.auditing.cache import Cache, cache_file
+
+    file = None if off else cache_file(folder)
+    if file is None:
+        yield None
+        return
+    with closing(Cache(file, lambda sentence: click.echo(f"lrdoctor: {sentence}", err=True))) as cache:
+        yield cache
 
 
 def _publish(result: Kept, options: Options, out: _Output) -> None:

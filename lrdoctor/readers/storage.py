@@ -92,6 +92,11 @@ def size_of(path: str) -> int:
     return _remote(path).size() if is_remote(path) else _local(path).stat().st_size
 
 
+def remote_mark(url: str) -> str | None:
+    """What changes when a remote file does, as the store tells it; None where it tells nothing of the kind."""
+    return _remote(url).mark()
+
+
 def identity(path: str) -> object:
     """Equal for two paths that lead to the same file or folder."""
     if is_remote(path):

@@ -34,7 +34,7 @@ def test_what_kills_its_process_is_lost_and_nothing_else_is() -> None:
 
 
 def test_an_error_ends_the_work() -> None:
-    with pytest.raises(ValueError, match="math domain|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain|nonnegative"):
         done(partial(sqrt, 1.0), partial(sqrt, -1.0))
 
 
