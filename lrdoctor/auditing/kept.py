@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lrdoctor import __version__
@@ -100,7 +99,9 @@ def audit_kept(
     """
     rules = rules_of(options)
     found = discover(paths)
-    job = Job(options, MakeRecord(pages), str(Path.cwd()) if client is not None else None)
+    job = Job(options, MakeRecord(pages))
+    if client is not None:
+        job = job.for_elsewhere()
     records: dict[int, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
     spool = Spool()
 

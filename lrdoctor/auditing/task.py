@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from lrdoctor import __version__
@@ -52,6 +53,11 @@ class Job(Generic[Product]):
     folder: str | None = None
     limits: Limits = field(default_factory=limits)
     version: str = __version__
+
+    def for_elsewhere(self) -> Job[Product]:
+        """The same job for processes that were started in another folder, or on another machine."""
+        rules = tuple(path.resolve() for path in self.options.rules)
+        return replace(self, options=replace(self.options, rules=rules), folder=str(Path.cwd()))
 
     def __call__(self, task: Task) -> Audited[Product] | Skipped:
         if self.version != __version__:

@@ -37,6 +37,8 @@ def audit(
     found = discover(paths)
     diagnoses: dict[int, Diagnosis] = {}
     job = Job(options, _itself)
+    if client is not None:
+        job = job.for_elsewhere()
     with Hands(options, client, progress) as hands:
         ask = partial(hands.results, job)
         lost = in_two_rounds(found.runs, rules, options, ask, diagnoses.__setitem__)

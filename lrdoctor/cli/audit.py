@@ -71,6 +71,7 @@ class _Output:
     help="Folder of the cache; runs it knows are not audited again.  [default: LRDOCTOR_CACHE, or the platform's]",
 )
 @click.option("--no-cache", is_flag=True, help="Audit every run anew.")
+@click.option("--cluster", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://SCHEDULER:8786.")
 @click.option("--show-sources", is_flag=True, help="Print which files and tags were taken for what, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also files, notes and choices.")
@@ -93,6 +94,7 @@ def command(
     jobs: int | None,
     cache_dir: Path | None,
     no_cache: bool,
+    cluster: str | None,
     show_sources: bool,
     quiet: bool,
     verbose: bool,
@@ -101,6 +103,8 @@ def command(
 
     Reads TensorBoard, CSV, JSON and text logs and checkpoints, reconstructs the learning rate that was executed, names
     the schedule behind it, runs the rules, re-simulates the fixed schedule and writes an HTML report.
+
+    With --output results.parquet (or .sqlite, .db) the answer is a table to query, a row a finding.
 
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
@@ -122,10 +126,11 @@ def command(
         step_tag=step_tag,
     )
     folder = None if no_report else report or Path(settings.report)
+    _check_output(output, format_)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
     with progress_bar(quiet) as progress, _cache(cache_dir, no_cache) as cache:
-        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache)
+        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
     _publish(result, options, out)
     sys.exit(_exit_status(result, fail_on or settings.fail_on, bool(missing)))
 
@@ -144,13 +149,34 @@ def _cache(folder: Path | None, off: bool) -> Iterator[Cache | None]:
 
 def _publish(result: Kept, options: Options, out: _Output) -> None:
     """Write the report, then the answer."""
+    from lrdoctor.report.tables import is_table, write_table
+
     index = _report(result, out)
+    if out.file is not None and is_table(out.file):
+        write_table(out.file, result.entries(), result.skipped)
+        return
     if out.format == "text":
         _print_text(result, out, index)
         return
     write_answer(_answer(result, options, out.format), out.file)
     if index is not None and not out.quiet:
         click.echo(f"report: {index}", err=True)
+
+
+def _check_output(file: Path | None, format_: str | None) -> None:
+    """`UsageError` where a table is asked for that cannot be written, before anything is audited."""
+    from lrdoctor.errors import UsageError
+    from lrdoctor.report.tables import check_table, is_table
+
+    if file is None or not is_table(file):
+        return
+    if format_ is not None:
+        raise UsageError(
+            f"A {file.suffix} file is a table, not {format_}.",
+            where=f"--output {file}",
+            hint="leave --format out for the table, or give the file another suffix",
+        )
+    check_table(file)
 
 
 def _report(result: Kept, out: _Output) -> Path | None:
