@@ -11,6 +11,8 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
 
+from lrdoctor.errors import UsageError
+
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _RUNS_A_PROCESS = 8  # below that a process costs more to start than it gains
 
@@ -30,6 +32,8 @@ def processes_for(tasks: int, jobs: int) -> int:
 
 class LocalCrew:
     """A pool of processes, each with one thread for its arithmetic. A pool that broke is replaced.
+
+    UsageError where no process stays alive at all.
 
     `modules` are imported once and shared by the processes, where the system can fork.
     """
@@ -66,7 +70,17 @@ class LocalCrew:
 
             with _environment(_ONE_THREAD):  # the server imports numpy, which asks for its threads then
                 ensure_running()
-        return ProcessPoolExecutor(self._processes, mp_context=self._context, initializer=_start)
+        pool = ProcessPoolExecutor(self._processes, mp_context=self._context, initializer=_start)
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenExecutor as error:
+            raise UsageError(
+                "No process could be started to work in.",
+                why=f"the first one died at once ({error})",
+                hint="a script that asks for several jobs needs `if __name__ == '__main__':` around what it does;"
+                " or ask for one job",
+            ) from error
+        return pool
 
 
 def _start() -> None:

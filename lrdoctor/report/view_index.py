@@ -35,8 +35,8 @@ class Tag:
 class IndexRow:
     """One run, as JSON types. The `*_key` fields are what the table sorts by.
 
-    `kind` and `label` are the verdict's badge, `family` and `fault` what runs are grouped by; `share` is the part of
-    the final loss the fault cost, None where it was not estimated.
+    `kind` and `label` are the verdict's badge, `below` stands below the name; `fault`, `family` and `framework` are
+    what runs are grouped by; `share` is the part of the final loss the fault cost, None where it was not estimated.
     """
 
     page: str
@@ -46,6 +46,7 @@ class IndexRow:
     kind: str
     label: str
     headline: str
+    below: str
     framework: str
     tags: tuple[Tag, ...]
     tags_key: int
@@ -197,6 +198,7 @@ def row_of(diagnosis: Diagnosis, page: str = "") -> IndexRow:
         kind=shown.kind,
         label=shown.label,
         headline=headline(diagnosis),
+        below=printable(diagnosis.run.framework or ""),
         framework=printable(diagnosis.run.framework or _NO_FRAMEWORK),
         tags=tags,
         tags_key=_tags_key(diagnosis),

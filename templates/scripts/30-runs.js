@@ -35,7 +35,7 @@
 
     runs.forEach(function (run) {
       var codes = run.tags.map(function (tag) { return tag.code + " " + tag.name; });
-      run.words = [run.path, run.label, run.framework, run.schedule, run.cost].concat(codes).join(" ").toLowerCase();
+      run.words = [run.path, run.label, run.below, run.schedule, run.cost].concat(codes).join(" ").toLowerCase();
     });
 
     function compare(a, b) {
@@ -93,7 +93,7 @@
       link.title = run.headline;
       set(".folder", run.folder);
       set(".run-name", run.name);
-      set(".framework", run.framework);
+      set(".run-below", run.below);
       var spark = made.querySelector(".spark");
       if (run.spark.executed) {
         spark.removeAttribute("hidden");

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import operator
 import os
+import subprocess
+import sys
 from functools import partial
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,3 +45,11 @@ def test_as_many_processes_are_started_as_there_is_work_for(monkeypatch: pytest.
     monkeypatch.setattr(local, "cores", lambda: 4)
     assert [processes_for(tasks, 0) for tasks in (0, 1, 15, 16, 1000)] == [1, 1, 1, 2, 4]
     assert [processes_for(tasks, 3) for tasks in (0, 1, 2, 1000)] == [1, 1, 2, 3]
+
+
+def test_a_script_without_a_guard_is_told_to_have_one(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from lrdoctor.executors.local import LocalCrew\nLocalCrew(1)\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
