@@ -18,7 +18,7 @@ import numpy as np
 from lrdoctor import CosineAnnealingLR, LinearLR, OneCycleLR, StepLR, Warmup, synth
 
 PER_FOLDER = 50
-_DIGITS = 7  # of the logged values, as float32 prints
+_DIGITS = 17  # as Python writes a float into a CSV log
 Make = Callable[[int, np.random.Generator], synth.RunSpec]
 
 

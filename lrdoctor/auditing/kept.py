@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrdoctor import __version__
-from lrdoctor.auditing.cache import Cache
 from lrdoctor.auditing.crews import Hands
 from lrdoctor.auditing.options import Options, Progress, rules_of
-from lrdoctor.auditing.recall import Recall, job_mark
 from lrdoctor.auditing.record import MakeRecord, Record, data_of, page_of
 from lrdoctor.auditing.rounds import Ask, in_two_rounds
 from lrdoctor.auditing.spool import Spool
@@ -22,6 +20,9 @@ from lrdoctor.readers.discover import discover
 from lrdoctor.report.brief import Brief, brief_from
 from lrdoctor.report.tally import Tally
 from lrdoctor.report.view_index import IndexRow, row_from
+
+if TYPE_CHECKING:
+    from lrdoctor.auditing.cache import Cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +113,8 @@ def audit_kept(
     with Hands(options, client, progress) as hands:
         ask: Ask[Record] = partial(hands.results, job)
         if cache is not None:
+            from lrdoctor.auditing.recall import Recall, job_mark
+
             ask = Recall(cache, job_mark(job), pages).before(ask)
         lost = in_two_rounds(found.runs, rules, options, ask, keep)
     places = [place for place in sorted(records) if place not in lost]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,18 +40,18 @@ RUN_COLUMNS = (
     Column("summary", "text", "summary", "the verdict in one sentence"),
     Column("steps", "integer", "steps", "trained, in step_unit"),
     Column("step_unit", "text", "step_unit", "update wherever that can be told"),
-    Column("steps_per_epoch", "number", "steps_per_epoch", ""),
-    Column("epochs", "number", "epochs", ""),
+    Column("steps_per_epoch", "number", "steps_per_epoch", "null where it is not known"),
+    Column("epochs", "number", "epochs", "trained"),
     Column("batch_size", "integer", "batch_size", "examples an update"),
     Column("complete", "truth", "complete", "whether the run finished; null where nothing says"),
     Column("schedule", "text", "schedule.family", "family of the first parameter group's schedule"),
     Column("stepped", "text", "schedule.stepped", "update, epoch or micro-batch"),
-    Column("peak_lr", "number", "schedule.peak_lr", ""),
-    Column("final_lr", "number", "schedule.final_lr", ""),
+    Column("peak_lr", "number", "schedule.peak_lr", "of that schedule"),
+    Column("final_lr", "number", "schedule.final_lr", "at the last step of the run"),
     Column("horizon_steps", "number", "schedule.horizon_steps", "the planned length"),
     Column("fit_error", "number", "schedule.fit_error", "largest distance from the log, as a part of the peak"),
     Column("counterfactual", "text", "counterfactual.status", "estimated, refused or not-needed"),
-    Column("observed_final_loss", "number", "counterfactual.observed_final_loss", ""),
+    Column("observed_final_loss", "number", "counterfactual.observed_final_loss", "as logged"),
     Column("estimated_final_loss", "number", "counterfactual.estimated_final_loss", "with the fix"),
     Column("gain", "number", "counterfactual.gain", "observed less estimated final loss"),
 )
@@ -60,13 +59,13 @@ FINDING_COLUMNS = (
     Column("code", "text", "code", "null: the run has no finding"),
     Column("name", "text", "name", "the rule's name"),
     Column("severity", "text", "severity", "error, warning or info"),
-    Column("message", "text", "message", ""),
-    Column("param_group", "text", "param_group", ""),
-    Column("first_step", "number", "first_step", ""),
-    Column("last_step", "number", "last_step", ""),
+    Column("message", "text", "message", "what was measured, expected, and follows"),
+    Column("param_group", "text", "param_group", "null: it is about the run"),
+    Column("first_step", "number", "first_step", "of the finding, in step_unit"),
+    Column("last_step", "number", "last_step", "inclusive"),
     Column("suppressed_by", "text", "suppressed_by", "code of the finding that explains this one; null: it counts"),
     Column("fix", "text", "fix.summary", "what to do"),
-    Column("fix_code", "text", "fix.torch_code", ""),
+    Column("fix_code", "text", "fix.torch_code", "the same as PyTorch code"),
     Column("evidence", "text", "evidence", "the numbers behind it, as a JSON object"),
 )
 COLUMNS = (*RUN_COLUMNS, *FINDING_COLUMNS)
@@ -115,6 +114,8 @@ def _clean(text: str) -> str:
 
 
 def _write_sqlite(file: Path, found: Iterable[tuple[Any, ...]], skipped: Iterable[Skipped]) -> None:
+    import sqlite3
+
     columns = ", ".join(f"{column.name} {_SQL[column.kind]}" for column in COLUMNS)
     marks = ", ".join("?" * len(COLUMNS))
     with closing(sqlite3.connect(file)) as base, base:
