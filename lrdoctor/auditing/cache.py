@@ -56,11 +56,19 @@ class Entry:
 
 
 def cache_file(folder: Path | None = None) -> Path | None:
-    """In `folder`, else in the one LRDOCTOR_CACHE names ("off": None), else in the platform's for caches."""
+    """In `folder`, else in the one LRDOCTOR_CACHE names ("off": None), else in the platform's for caches.
+
+    None also where the platform has none: no home folder.
+    """
     chosen = os.environ.get(VARIABLE)
-    if folder is None and chosen == OFF:
+    if folder is not None:
+        return folder / _FILE
+    if chosen:
+        return None if chosen == OFF else Path(chosen) / _FILE
+    try:
+        return user_dir("cache") / _FILE
+    except RuntimeError:
         return None
-    return (folder or (Path(chosen) if chosen else user_dir("cache"))) / _FILE
 
 
 class Cache:

@@ -17,6 +17,8 @@ import pytest
 from lrdoctor.auditing import Options, task
 from lrdoctor.auditing.cache import Cache, cache_file
 from lrdoctor.auditing.kept import Kept, audit_kept
+from lrdoctor.readers import marks
+from lrdoctor.readers.discover import RunFiles
 from lrdoctor.report.json import pieces
 
 Write = Callable[..., Path]
@@ -215,3 +217,35 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, monkeypatch: p
     with closing(Cache(file, pytest.fail)) as cache:
         assert cache.find("old") is None
         assert cache.find("used") is not None
+
+
+def test_a_url_is_known_by_what_its_store_says(
+    write_run: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    url = f"{write_run('runs/a').as_uri()}/metrics.csv"
+    files = RunFiles(url, (url,))
+    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as known:
+        first = marks.mark_of(files, known)
+        assert first is not None
+        assert marks.mark_of(files, known) == first
+        write_run("runs/a", lr=0.2)
+        assert marks.mark_of(files, known) not in (None, first)
+        monkeypatch.setattr(marks, "remote_mark", lambda url: None)
+        assert marks.mark_of(files, known) is None
+
+
+def test_a_large_file_is_known_by_its_state_and_its_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "WHOLE", 1000)
+    monkeypatch.setattr(marks, "_ENDS", 100)
+    log = tmp_path / "log.csv"
+    files = RunFiles(str(log), (str(log),))
+    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as known:
+        found = []
+        for text in ("a" * 2000, "b" + "a" * 1999, "b" + "a" * 2000):
+            log.write_text(text, encoding="utf-8")
+            os.utime(log, ns=(10**18, 10**18))
+            found.append(marks.mark_of(files, known))
+        assert len(set(found)) == 3
+        log.unlink()
+        assert marks.mark_of(files, known) is None

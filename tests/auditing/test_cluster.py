@@ -101,6 +101,9 @@ def test_a_worker_that_is_killed_loses_nothing(slow: Options, tmp_path: Path) ->
         assert written(audit_kept(["runs"], slow, progress, client=address)) == local
         assert killed
         assert workers[0].wait(timeout=10) != 0
+        url = (tmp_path / "runs").as_uri()  # through fsspec
+        quick = Options(simulate=False)
+        assert dumps(audit([url], quick, client=address)) == dumps(audit([url], quick))
 
 
 def test_a_clients_cluster_serves_python_and_a_run_that_kills_its_workers_is_reported(
