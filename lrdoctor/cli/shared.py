@@ -113,5 +113,5 @@ def write_answer(answer: str | Iterable[str], file: Path | None) -> None:
     for piece in pieces:
         click.echo(piece, nl=False)
         last = piece or last
-    if not last.endswith("\n"):
+    if last and not last.endswith("\n"):
         click.echo()
