@@ -2,7 +2,7 @@
 PYTHON ?= python
 .DEFAULT_GOAL := help
 
-.PHONY: help check lint types layers test bench bench-sim fuzz fixtures docs library accuracy accuracy-sim clean
+.PHONY: help check lint types layers test bench bench-fleet bench-sim fuzz fixtures docs library accuracy accuracy-sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: ## The whole test suite
 
 bench: ## Ratios against the peers, measured in one run
 	$(PYTHON) bench/readers.py
+
+bench-fleet: ## 2,000 runs: two processes against one, a second audit against the first, memory (an hour on two cores)
+	$(PYTHON) bench/fleet.py
 
 bench-sim: ## Mode updates a second: pure Python, numpy, torch, compiled, and the device at hand
 	$(PYTHON) scripts/bench_sim.py

@@ -1,4 +1,5 @@
-"""Rebuild what is a view of the code: docs/rules.md with its figures, docs/cli.md and the README's table of rules.
+"""Rebuild what is a view of the code: docs/rules.md with its figures, docs/cli.md, the README's table of rules, and
+the columns of result tables in docs/fleet.md.
 
 python docs/make.py          write them
 python docs/make.py --check  exit 1 where one is out of date (the tests do)
@@ -17,11 +18,13 @@ from lrdoctor.engine import Rule, load_rules
 from lrdoctor.engine.rule import Case
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.report.figure import figure
+from lrdoctor.report.tables import COLUMNS
 from lrdoctor.resources import rules_dir
 from lrdoctor.synth import RunSpec
 from lrdoctor.testing import run_case
 
 ROOT = Path(__file__).parents[1]
+_COLUMNS = re.compile(r"(?<=<!-- columns: made by `make docs` -->\n).*?(?=<!-- end of columns -->)", re.DOTALL)
 _TABLE = re.compile(r"(?<=<!-- rules: made by `make docs` -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
 
 
@@ -88,7 +91,14 @@ def readme() -> str:
     return _TABLE.sub(lambda _: table, (ROOT / "README.md").read_text(encoding="utf-8"))
 
 
-PAGES = {"docs/rules.md": rules_page, "docs/cli.md": cli_page, "README.md": readme}
+def fleet() -> str:
+    """The page of many runs, with a row a column of the result tables."""
+    rows = [f"| `{one.name}` | {one.kind} | {one.meaning} |\n" for one in COLUMNS]
+    table = "".join(["\n| column | type | |\n| --- | --- | --- |\n", *rows, "\n"])
+    return _COLUMNS.sub(lambda _: table, (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8"))
+
+
+PAGES = {"docs/rules.md": rules_page, "docs/cli.md": cli_page, "README.md": readme, "docs/fleet.md": fleet}
 
 
 def main() -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 
@@ -39,9 +41,22 @@ class Limits:
 NAMES = tuple(item.name for item in fields(Limits))
 
 
+_HERE: ContextVar[Limits | None] = ContextVar("limits", default=None)
+
+
 def limits() -> Limits:
     """The limits in force."""
-    return _given(os.environ.get(VARIABLE, ""))
+    return _HERE.get() or _given(os.environ.get(VARIABLE, ""))
+
+
+@contextmanager
+def under(found: Limits) -> Iterator[None]:
+    """Other limits for this thread alone: those of the audit that sent a run here."""
+    token = _HERE.set(found)
+    try:
+        yield
+    finally:
+        _HERE.reset(token)
 
 
 @cache

@@ -30,7 +30,7 @@ class Settings:
     report: str = "lrdoctor-report"
     simulate: bool = True
     device: str = "auto"
-    jobs: int = 1
+    jobs: int = 0
     rule_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
@@ -99,7 +99,8 @@ def _value(name: str, key: str, value: Any, file: Path) -> Any:
     elif isinstance(default, bool):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(default, int):
-        fits, wanted = isinstance(value, int) and not isinstance(value, bool) and value > 0, "a positive whole number"
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        wanted = "a whole number, 0 or more"
     elif isinstance(default, str):
         allowed = _CHOICES.get(name)
         fits = isinstance(value, str) and (allowed is None or value in allowed)

@@ -35,9 +35,8 @@ fine-tuning, batches counted in tokens, optimizers that set their own step size 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Literal
 
 from lrdoctor import (
@@ -143,9 +142,29 @@ class Baseline:
     lr: float
 
 
-@rule("LR401")
+def smaller_batch(
+    own: Sibling, others: Sequence[Sibling], *, ratio: float = 4.0, same_lr: float = 0.05
+) -> tuple[Sibling, ...]:
+    """The run with the smallest batch and the same peak, unless the learning rate was varied at this run's batch."""
+    batch, peak = own.batch_size, own.peak_lr
+    if not batch or not peak or not own.optimizer:
+        return ()
+    peers = [one for one in others if one.batch_size and one.peak_lr and _same_training(own, one)]
+    if any(one.batch_size == batch and not _same(one.peak_lr or 0.0, peak, same_lr) for one in peers):
+        return ()
+    found = [
+        (one.batch_size, one.path, one)
+        for one in peers
+        if one.batch_size and one.peak_lr and batch >= ratio * one.batch_size and one.batch_size < LARGEST_BASELINE
+        and _same(one.peak_lr, peak, same_lr)
+    ]  # fmt: skip
+    return (min(found, key=lambda one: one[:2])[2],) if found else ()
+
+
+@rule("LR401", compares=smaller_batch)
 def lr_not_scaled_for_batch(
     run: Run,
+    own: Sibling,
     trajectory: Trajectory,
     fit: Fit,
     siblings: tuple[Sibling, ...] | None,
@@ -156,8 +175,8 @@ def lr_not_scaled_for_batch(
     kind, batch, peak = _kind(optimizer_of(run)), trajectory.batch_size, _peak(trajectory, fit)
     if kind is None or not batch or not peak or _exempt(run):
         return
-    peers = [one for one in siblings or () if _same_training(run, trajectory, one)]
-    baseline = _smaller_batch(peers, batch, peak, ratio, same_lr) or _recipe(run, kind, batch, peak, ratio, same_lr)
+    compared = smaller_batch(own, siblings or (), ratio=ratio, same_lr=same_lr)
+    baseline = _baseline(compared) or _recipe(run, kind, batch, peak, ratio, same_lr)
     if baseline is not None:
         yield _finding(run, trajectory, fit, kind, batch, peak, baseline)
 
@@ -180,33 +199,20 @@ def _exempt(run: Run) -> bool:
     return run.declared("finetune") is True or run.declared("max_tokens") is not None
 
 
-def _same_training(run: Run, trajectory: Trajectory, other: Sibling) -> bool:
+def _same_training(own: Sibling, other: Sibling) -> bool:
     """Whether two runs train the same model with the same optimizer, as far as their files say."""
-    optimizer, model = optimizer_of(run), run.declared("model")
-    if run.framework != other.framework or not optimizer or not other.optimizer:
+    if own.framework != other.framework or not own.optimizer or not other.optimizer:
         return False
-    if optimizer.lower() != other.optimizer.lower():
+    if own.optimizer.lower() != other.optimizer.lower():
         return False
-    if isinstance(model, str) or other.model is not None:
-        return isinstance(model, str) and model == other.model
-    return PurePosixPath(run.path).parent == PurePosixPath(other.path).parent and other.started_like(trajectory)
+    if own.model is not None or other.model is not None:
+        return own.model == other.model
+    return own.lies_beside(other) and own.started_as(other)
 
 
-def _smaller_batch(peers: list[Sibling], batch: int, peak: float, ratio: float, same_lr: float) -> Baseline | None:
-    """The peer with the smallest batch and the same peak, unless the learning rate was varied at this batch."""
-    tried = {one.peak_lr for one in peers if one.batch_size == batch and one.peak_lr}
-    if any(not _same(lr, peak, same_lr) for lr in tried):
-        return None
-    found = [
-        Baseline(one.path, one.batch_size, one.peak_lr)
-        for one in peers
-        if one.batch_size
-        and one.peak_lr
-        and batch >= ratio * one.batch_size
-        and one.batch_size < LARGEST_BASELINE
-        and _same(one.peak_lr, peak, same_lr)
-    ]
-    return min(found, key=lambda one: (one.batch_size, one.name), default=None)
+def _baseline(compared: tuple[Sibling, ...]) -> Baseline | None:
+    found = [Baseline(one.path, one.batch_size, one.peak_lr) for one in compared if one.batch_size and one.peak_lr]
+    return found[0] if found else None
 
 
 def _same(lr: float, other: float, same_lr: float) -> bool:

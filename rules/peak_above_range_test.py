@@ -26,9 +26,8 @@ names) or another batch size, and tests that were stopped before the loss came b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from lrdoctor import (
     Case,
@@ -37,12 +36,10 @@ from lrdoctor import (
     Fit,
     RangeTest,
     Remedy,
-    Run,
     Sibling,
     Trajectory,
     Warmup,
     contrast,
-    optimizer_of,
     rule,
     scaled,
     synth,
@@ -74,30 +71,34 @@ CASES = (
 )
 
 
-@rule("LR505")
+def exceeded_test(own: Sibling, others: Sequence[Sibling], *, factor: float = 1.0) -> tuple[Sibling, ...]:
+    """The first range test of the same training whose limit the run's peak exceeds."""
+    for test in others:
+        limit = test.range_limit
+        if limit is not None and own.peak_lr and own.peak_lr > factor * limit and _same_training(own, test):
+            return (test,)
+    return ()
+
+
+@rule("LR505", compares=exceeded_test)
 def peak_above_range_test(
-    run: Run, trajectory: Trajectory, fit: Fit, siblings: tuple[Sibling, ...], *, factor: float = 1.0
+    own: Sibling, trajectory: Trajectory, fit: Fit, siblings: tuple[Sibling, ...], *, factor: float = 1.0
 ) -> Iterator[Finding]:
     if not fit.sure or fit.family == "RangeTest":
         return
-    peak = fit.peak_lr
-    for test in siblings:
-        limit = test.range_limit
-        if limit is not None and _same_training(run, trajectory, test) and peak > factor * limit:
-            yield _finding(trajectory, fit, test, peak, limit)
-            return
+    for test in exceeded_test(own, siblings, factor=factor):
+        if test.range_limit is not None:
+            yield _finding(trajectory, fit, test, fit.peak_lr, test.range_limit)
 
 
-def _same_training(run: Run, trajectory: Trajectory, test: Sibling) -> bool:
+def _same_training(own: Sibling, test: Sibling) -> bool:
     """In the same folder, of the same optimizer, the same loss from the same start, and nothing known to differ.
 
     A loss alone does not tell: whatever sorts into ten classes starts at 2.3.
     """
-    optimizer, batch = optimizer_of(run), trajectory.batch_size
-    beside = PurePosixPath(run.path).parent == PurePosixPath(test.path).parent
-    other_batch = batch is not None and test.batch_size is not None and batch != test.batch_size
-    same_optimizer = optimizer is not None and optimizer == test.optimizer
-    return beside and same_optimizer and test.started_like(trajectory) and not other_batch
+    other_batch = own.batch_size is not None and test.batch_size is not None and own.batch_size != test.batch_size
+    same_optimizer = own.optimizer is not None and own.optimizer == test.optimizer
+    return own.lies_beside(test) and same_optimizer and own.started_as(test) and not other_batch
 
 
 def _finding(trajectory: Trajectory, fit: Fit, test: Sibling, peak: float, limit: float) -> Finding:

@@ -51,8 +51,9 @@ def test_a_misspelt_key_is_answered_with_the_nearest_one(tmp_path: Path) -> None
     [
         ('fail-on = "never ever"', "one of error, warning, info, never"),
         ("select = 3", "a list of strings"),
-        ('jobs = "two"', "a positive whole number"),
-        ("jobs = true", "a positive whole number"),
+        ('jobs = "two"', "a whole number, 0 or more"),
+        ("jobs = true", "a whole number, 0 or more"),
+        ("jobs = -1", "a whole number, 0 or more"),
         ("simulate = 1", "true or false"),
         ("report = 5", "a string"),
         ("rule-options = 5", "a table of rule codes"),

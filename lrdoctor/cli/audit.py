@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lrdoctor.auditing import Options
-    from lrdoctor.model.diagnosis import Audit
-
+    from lrdoctor.auditing.cache import Cache
+    from lrdoctor.auditing.kept import Kept
 
 @dataclass(frozen=True, slots=True)
 class _Output:
@@ -57,7 +60,15 @@ class _Output:
     "--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), help="Where to re-simulate.  [default: auto]"
 )
 @click.option("--no-simulate", is_flag=True, help="Do not re-simulate the fixes.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Read this many runs at once.  [default: 1]")
+@click.option("--jobs", type=click.IntRange(min=0), help="Audit this many runs at once; 0: one a core.  [default: 0]")
+@click.option(
+    "--cache",
+    "cache_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the cache; runs it knows are not audited again.  [default: LRDOCTOR_CACHE, or the platform's]",
+)
+@click.option("--no-cache", is_flag=True, help="Audit every run anew.")
+@click.option("--cluster", metavar="ADDRESS", help="Audit on a Dask cluster: tcp://SCHEDULER:8786.")
 @click.option("--show-sources", is_flag=True, help="Print which files and tags were taken for what, and why.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("-v", "--verbose", is_flag=True, help="Also files, notes and choices.")
@@ -78,6 +89,9 @@ def command(
     device: str | None,
     no_simulate: bool,
     jobs: int | None,
+    cache_dir: Path | None,
+    no_cache: bool,
+    cluster: str | None,
     show_sources: bool,
     quiet: bool,
     verbose: bool,
@@ -87,9 +101,11 @@ def command(
     Reads TensorBoard, CSV, JSON and text logs and checkpoints, reconstructs the learning rate that was executed, names
     the schedule behind it, runs the rules, re-simulates the fixed schedule and writes an HTML report.
 
+    With --output results.parquet (or .sqlite, .db) the answer is a table to query, a row a finding.
+
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
-    from lrdoctor.auditing import audit as run_audit
+    from lrdoctor.auditing.kept import audit_kept
     from lrdoctor.settings import find_settings
 
     settings = find_settings(Path.cwd())
@@ -97,39 +113,90 @@ def command(
         asked_of_runs(settings, select, ignore, rule_dirs, (lr_tag, loss_tag, step_tag)),
         simulate=settings.simulate and not no_simulate,
         device=device or settings.device,
-        jobs=jobs or settings.jobs,
+        jobs=settings.jobs if jobs is None else jobs,
     )
     folder = None if no_report else report or Path(settings.report)
+    _check_output(output, format_)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
-    with progress_bar(quiet) as progress:
-        result = run_audit(there, options, progress)
+    with progress_bar(quiet) as progress, _cache(cache_dir, no_cache) as cache:
+        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
     _publish(result, options, out)
-    sys.exit(audit_status(result, fail_on or settings.fail_on, bool(missing)))
+    sys.exit(audit_status(result.tally, result.skipped, fail_on or settings.fail_on, bool(missing)))
 
 
-def _publish(result: Audit, options: Options, out: _Output) -> None:
+@contextmanager
+def _cache(folder: Path | None, off: bool) -> Iterator[Cache | None]:
+    from lrdoctor.auditing.cache import Cache, cache_file
+
+    file = None if off else cache_file(folder)
+    if file is None:
+        yield None
+        return
+    with closing(Cache(file, lambda sentence: click.echo(f"lrdoctor: {sentence}", err=True))) as cache:
+        yield cache
+
+
+def _publish(result: Kept, options: Options, out: _Output) -> None:
     """Write the report, then the answer."""
-    from lrdoctor.auditing import rules_of
-    from lrdoctor.engine import pages_of
+    from lrdoctor.report.tables import is_table, write_table
 
-    pages = pages_of(rules_of(options))
-    index = None
-    if out.report is not None and result.diagnoses:
-        from lrdoctor.report.html import write_report
-
-        index = write_report(result, out.report, pages=pages, single_file=out.single_file)
+    index = _report(result, out)
+    if out.file is not None and is_table(out.file):
+        write_table(out.file, result.entries(), result.skipped)
+        return
     if out.format == "text":
         _print_text(result, out, index)
-    else:
-        from importlib import import_module
-
-        write_answer(import_module(f"lrdoctor.report.{out.format}").render(result, pages), out.file)
-        if index is not None and not out.quiet:
-            click.echo(f"report: {index}", err=True)
+        return
+    write_answer(_answer(result, options, out.format), out.file)
+    if index is not None and not out.quiet:
+        click.echo(f"report: {index}", err=True)
 
 
-def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
+def _check_output(file: Path | None, format_: str | None) -> None:
+    """`UsageError` where a table is asked for that cannot be written, before anything is audited."""
+    from lrdoctor.errors import UsageError
+    from lrdoctor.report.tables import check_table, is_table
+
+    if file is None or not is_table(file):
+        return
+    if format_ is not None:
+        raise UsageError(
+            f"A {file.suffix} file is a table, not {format_}.",
+            where=f"--output {file}",
+            hint="leave --format out for the table, or give the file another suffix",
+        )
+    check_table(file)
+
+
+def _report(result: Kept, out: _Output) -> Path | None:
+    if out.report is None or not result.paths:
+        return None
+    from lrdoctor.auditing.kept import KeptRows
+    from lrdoctor.report.html import Report
+    from lrdoctor.report.page_names import page_names
+
+    report, names = Report(out.report, out.single_file), page_names(result.paths)
+    report.write_runs(names, result.pages())
+    return report.write_index(KeptRows(result, names), result.skipped, result.version)
+
+
+def _answer(result: Kept, options: Options, format_: str) -> Iterable[str]:
+    """The answer in pieces: of thousands of runs, not all are in memory at once."""
+    if format_ == "json":
+        from lrdoctor.report.json import pieces
+
+        return pieces(result.entries(), result.skipped, result.version)
+    from lrdoctor.auditing import rules_of
+    from lrdoctor.auditing.kept import KeptBriefs
+    from lrdoctor.engine import pages_of
+    from lrdoctor.report.brief import Briefs
+
+    briefs = Briefs(KeptBriefs(result), result.skipped, result.version)
+    return (import_module(f"lrdoctor.report.{format_}").render(briefs, pages_of(rules_of(options))),)
+
+
+def _print_text(result: Kept, out: _Output, index: Path | None) -> None:
     from rich.console import Console
 
     if out.file is None:
@@ -137,10 +204,15 @@ def _print_text(result: Audit, out: _Output, index: Path | None) -> None:
         return
     buffer = io.StringIO()
     _render(result, Console(file=buffer, width=120), out, index)
-    write_answer(buffer.getvalue(), out.file)
+    write_answer((buffer.getvalue(),), out.file)
 
 
-def _render(result: Audit, console: Console, out: _Output, index: Path | None) -> None:
-    from lrdoctor.report.text import render
+def _render(result: Kept, console: Console, out: _Output, index: Path | None) -> None:
+    from lrdoctor.report.printer import Printer
+    from lrdoctor.report.text import print_run, print_totals
 
-    render(result, console, report=index, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
+    page = Printer(console)
+    for told in result.told():
+        print_run(page, told, quiet=out.quiet, verbose=out.verbose, show_sources=out.show_sources)
+    if not out.quiet:
+        print_totals(page, result.tally, result.skipped, index, verbose=out.verbose)

@@ -15,6 +15,7 @@ from lrdoctor.errors import LrdoctorError
 
 _COMMANDS = {
     "audit": "Audit training runs: what learning rate was executed, and was it right?",
+    "cache": "Say what earlier audits left, or clear it.",
     "check": "Check training configs: what learning rate will they produce, and is it right?",
     "explain": "Explain a rule: what it looks for, why it matters, how to fix it.",
     "library": "Add models of your own to those the loss estimate learns from.",

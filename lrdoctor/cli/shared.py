@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from lrdoctor.auditing import Options, Progress
-    from lrdoctor.model.diagnosis import Audit
+    from lrdoctor.model.diagnosis import Skipped
+    from lrdoctor.report.tally import Tally
     from lrdoctor.settings import Settings
 
 FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
@@ -136,22 +137,28 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def write_answer(answer: str, file: Path | None) -> None:
-    """To a file, or to stdout."""
-    from lrdoctor.report.files import write_text
+def write_answer(answer: str | Iterable[str], file: Path | None) -> None:
+    """Text, or its pieces, to a file or to stdout."""
+    from lrdoctor.report.files import write_pieces
 
-    if file is None:
-        click.echo(answer, nl=bool(answer) and not answer.endswith("\n"))
-    else:
-        write_text(file, answer)
+    pieces = (answer,) if isinstance(answer, str) else answer
+    if file is not None:
+        write_pieces(file, pieces)
+        return
+    last = ""
+    for piece in pieces:
+        click.echo(piece, nl=False)
+        last = piece or last
+    if last and not last.endswith("\n"):
+        click.echo()
 
 
-def audit_status(result: Audit, fail_on: str, missing: bool) -> int:
+def audit_status(tally: Tally, skipped: Sequence[Skipped], fail_on: str, missing: bool) -> int:
     """The exit status of an audit; `missing`: a given path was not there. NothingReadableError where no run is."""
     from lrdoctor.errors import NothingReadableError
 
-    if not result.diagnoses:
-        reasons = "; ".join(f"{item.path}: {item.reason}" for item in result.skipped[:5])
+    if not tally.runs:
+        reasons = "; ".join(f"{item.path}: {item.reason}" for item in skipped[:5])
         raise NothingReadableError(
             "No training run could be read.",
             why=reasons or "no file below the given paths looks like a training log or checkpoint",
@@ -161,5 +168,4 @@ def audit_status(result: Audit, fail_on: str, missing: bool) -> int:
         return 2
     if fail_on == "never":
         return 0
-    grave = FAIL_ON[: FAIL_ON.index(fail_on) + 1]
-    return int(any(finding.severity in grave for one in result.diagnoses for finding in one.active))
+    return int(any(tally.severities[severity] for severity in FAIL_ON[: FAIL_ON.index(fail_on) + 1]))

@@ -89,6 +89,7 @@ def command(
     Exit status: 0 no finding at or above --fail-on, 1 findings, 2 usage error, 3 nothing readable.
     """
     from lrdoctor.engine import pages_of
+    from lrdoctor.report.tally import Tally
     from lrdoctor.settings import find_settings
     from lrdoctor.watching.keeper import Keeper
     from lrdoctor.watching.notify import Notifier
@@ -108,7 +109,8 @@ def command(
     index = keeper.finish(result) if keeper is not None else None
     notifier.close(_LAST_WORDS)
     outlet.summarise(result, index)
-    sys.exit(audit_status(result, fail_on or settings.fail_on, bool(missing)))
+    tally = Tally.of(result.diagnoses)
+    sys.exit(audit_status(tally, result.skipped, fail_on or settings.fail_on, bool(missing)))
 
 
 def _complain(trouble: str) -> None:

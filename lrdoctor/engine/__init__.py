@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from lrdoctor.engine.apply import Applied, apply_rules
+from lrdoctor.engine.beside import Chosen, beside
 from lrdoctor.engine.evidence import BasePlan, ConfigEvidence, Evidence, Sibling, sibling_of
 from lrdoctor.engine.load import load_rules
 from lrdoctor.engine.page import RulePage
@@ -13,12 +14,14 @@ __all__ = [
     "Applied",
     "BasePlan",
     "Case",
+    "Chosen",
     "ConfigEvidence",
     "Evidence",
     "Rule",
     "RulePage",
     "Sibling",
     "apply_rules",
+    "beside",
     "find_rule",
     "load_rules",
     "pages_of",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lrdoctor.engine.beside import with_compared
 from lrdoctor.engine.evidence import ConfigEvidence, Evidence
 from lrdoctor.engine.rule import Rule
 from lrdoctor.errors import SettingsError
@@ -55,6 +56,8 @@ def ask(rule: Rule, evidence: Evidence | ConfigEvidence, options: Mapping[str, A
 
     `options` may hold those of the rule's other check as well.
     """
+    if rule.looks_beside and isinstance(evidence, Evidence):
+        evidence = with_compared(rule, evidence, options)
     if missing(rule, evidence):
         return []
     own = {name: options[name] for name in rule.options if name in options}

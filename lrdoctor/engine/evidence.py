@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,15 +50,35 @@ class Sibling:
             return False
         return abs(mine - self.first_loss) <= SAME_START * abs(self.first_loss)
 
+    def started_as(self, other: Sibling) -> bool:
+        """The same of two runs in short."""
+        if self.first_loss is None or other.first_loss is None or self.loss_tag != other.loss_tag:
+            return False
+        return abs(self.first_loss - other.first_loss) <= SAME_START * abs(other.first_loss)
+
+    def lies_beside(self, other: Sibling) -> bool:
+        """Whether both runs lie in one folder."""
+        return self.path.rpartition("/")[0] == other.path.rpartition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """Everything known about one run. `siblings` are the other runs of the audit, without this one."""
+    """Everything known about one run. `siblings` are the other runs of the audit, without this one.
+
+    `chosen` holds, by code, those of them that a rule compares the run with, where they were chosen beforehand
+    (`engine.beside`): then `siblings` is not looked at.
+    """
 
     run: Run
     trajectory: Trajectory
     identification: Identification
     siblings: tuple[Sibling, ...] = ()
+    chosen: Mapping[str, tuple[Sibling, ...]] | None = None
+
+    @property
+    def as_sibling(self) -> Sibling:
+        """The run as its neighbours see it."""
+        return sibling_of(self.run, self.trajectory, self.identification)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

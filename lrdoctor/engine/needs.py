@@ -18,11 +18,15 @@ from lrdoctor.schedules import Unknown
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One piece of evidence: `find` returns it, or None where the run has none; `label` as a person calls it."""
+    """One piece of evidence: `find` returns it, or None where the run has none; `label` as a person calls it.
+
+    `beside` marks the runs beside this one.
+    """
 
     label: str
     look: Callable[[Any], Any]
     optional: bool = False
+    beside: bool = False
     of: type[Evidence] | type[ConfigEvidence] = Evidence
 
     def find(self, evidence: Evidence | ConfigEvidence) -> Any:
@@ -57,7 +61,8 @@ _BY_TYPE: dict[Any, Need] = {
     Fit: Need("a logged learning rate", _fit),
     Checkpoint: Need("a checkpoint", lambda evidence: next(reversed(evidence.run.checkpoints), None)),
     tuple[Checkpoint, ...]: Need("a checkpoint", lambda evidence: evidence.run.checkpoints or None),
-    tuple[Sibling, ...]: Need("another run beside it", lambda evidence: evidence.siblings or None),
+    Sibling: Need("a run", lambda evidence: evidence.as_sibling),
+    tuple[Sibling, ...]: Need("another run beside it", lambda evidence: evidence.siblings or None, beside=True),
     Plan: Need("a training config", lambda evidence: evidence.plan, of=ConfigEvidence),
     Broken: Need("a training config that cannot be read", lambda evidence: evidence.broken, of=ConfigEvidence),
     BasePlan: Need(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from lrdoctor.engine.codes import CODES
-from lrdoctor.engine.evidence import ConfigEvidence
+from lrdoctor.engine.evidence import ConfigEvidence, Sibling
 from lrdoctor.engine.needs import Need, need_of
 from lrdoctor.engine.page import RulePage, parse_page
 from lrdoctor.errors import RuleFileError
@@ -20,6 +20,8 @@ from lrdoctor.model.finding import SEVERITIES, Finding, Severity
 from lrdoctor.synth import ConfigSpec, RunSpec
 
 Check = Callable[..., Iterable[Finding] | None]
+Compares = Callable[..., Iterable[Sibling]]
+"""(the run, the runs beside it, **options) -> those of them the rule looks at."""
 _CODE = re.compile(r"[A-Z]{2,8}\d{3,4}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -46,7 +48,8 @@ class Rule:
 
     `needs` are the positional parameters of the check, `options` its keyword-only ones with their defaults;
     `suppresses` the codes whose findings this one explains; `path` the rule file, None outside one. `twin` is the same
-    rule's check of training configs, where its file holds one beside that of runs.
+    rule's check of training configs, where its file holds one beside that of runs. `compares` chooses among the runs
+    beside the one checked.
     """
 
     code: str
@@ -60,6 +63,12 @@ class Rule:
     cases: tuple[Case, ...] = ()
     path: str | None = None
     twin: Rule | None = None
+    compares: Compares | None = None
+
+    @property
+    def looks_beside(self) -> bool:
+        """Whether it asks for the runs beside the one it checks."""
+        return any(need.beside for need in self.needs)
 
     @property
     def checks_configs(self) -> bool:
@@ -78,16 +87,26 @@ class Rule:
 
 
 def rule(
-    code: str, severity: Severity | None = None, *, name: str | None = None, suppresses: Iterable[str] = ()
+    code: str,
+    severity: Severity | None = None,
+    *,
+    name: str | None = None,
+    suppresses: Iterable[str] = (),
+    compares: Compares | None = None,
 ) -> Callable[[Check], Rule]:
     """Make the decorated generator of findings the rule `code`.
 
     A code of lrdoctor's own (see `lrdoctor.engine.codes`) brings its name and default severity; any other needs a
     `name`, and its severity is "warning" unless given. Positional parameters are evidence, matched by annotation: Run,
     Trajectory, Identification, GroupTrajectory, LossCurve, Fit, Schedule or one of its families, Checkpoint,
-    tuple[Checkpoint, ...], tuple[Sibling, ...], each also as `X | None`; or, for a check of training configs, Plan,
-    Broken and BasePlan. A rule is not asked where a part it needs is absent. A file may hold one check of each kind.
-    Keyword-only parameters are options. Raises RuleFileError where any of that does not hold.
+    tuple[Checkpoint, ...], Sibling (the run in short), tuple[Sibling, ...] (the runs beside it), each also as
+    `X | None`; or, for a check of training configs, Plan, Broken and BasePlan. A rule is not asked where a part it
+    needs is absent. A file may hold one check of each kind. Keyword-only parameters are options. Raises RuleFileError
+    where any of that does not hold.
+
+    A rule of `tuple[Sibling, ...]` is given what `compares(own, others, **options)` chooses among the other runs, where
+    that is said: a run is then audited again only when one of those changes, not with any run of thousands. Its options
+    are the check's of the same name. Given its own choice it must choose the same.
     """
     name, severity = _named(code, name, severity)
 
@@ -96,7 +115,7 @@ def rule(
         needs, options = _signature(code, check)
         page = parse_page(getattr(module, "__doc__", None))
         cases = tuple(getattr(module, "CASES", ()))
-        return Rule(code, name, severity, check, needs, options, tuple(suppresses), page, cases)
+        return Rule(code, name, severity, check, needs, options, tuple(suppresses), page, cases, compares=compares)
 
     return decorate
 

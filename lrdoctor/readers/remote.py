@@ -17,6 +17,10 @@ _INSTALL = "pip install 'lrdoctor[remote]'"
 _SMALLEST_REQUEST = 4096  # bytes: neighbours of what is asked for are asked for next, and a request costs more
 _COPIED_AT_ONCE = 1 << 20
 _COPY_NAME = "copy"
+_CHANGES = frozenset(  # what stores call a checksum, a version or a time of writing
+    ("ETag", "etag", "md5Hash", "content_md5", "crc32c", "generation", "LastModified", "last_modified", "last_commit",
+     "blob_id", "mtime", "created", "updated")
+)  # fmt: skip
 
 
 def _file_system(url: str) -> tuple[Any, str]:
@@ -63,6 +67,11 @@ class RemoteFile:
         if found is None:
             raise OSError("its size is not known to the store")
         return int(found)
+
+    def mark(self) -> str | None:
+        """What the store says of the file's content; None where that would stay the same if it changed."""
+        told = self._ask("info")
+        return str(sorted(map(str, told.items()))) if _CHANGES & set(told) else None
 
     def entries(self) -> list[Entry]:
         found = self._ask("ls", detail=True)

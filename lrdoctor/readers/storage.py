@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -40,6 +41,25 @@ class Entry:
     is_link: bool = False
 
 
+_FOLDER: ContextVar[Path | None] = ContextVar("folder", default=None)
+
+
+@contextmanager
+def below(folder: str) -> Iterator[None]:
+    """Relative paths start in this folder instead of the process's own, for this thread alone."""
+    token = _FOLDER.set(Path(folder))
+    try:
+        yield
+    finally:
+        _FOLDER.reset(token)
+
+
+def _local(path: str) -> Path:
+    """The place of a path on this machine."""
+    folder = _FOLDER.get()
+    return Path(path) if folder is None else folder / path
+
+
 def is_remote(path: str) -> bool:
     """Whether the path is a URL. A drive letter is none."""
     return _URL.match(path) is not None
@@ -56,27 +76,32 @@ def parent_of(path: str) -> str:
 
 
 def exists(path: str) -> bool:
-    return _remote(path).exists() if is_remote(path) else Path(path).exists()
+    return _remote(path).exists() if is_remote(path) else _local(path).exists()
 
 
 def is_dir(path: str) -> bool:
-    return _remote(path).is_dir() if is_remote(path) else Path(path).is_dir()
+    return _remote(path).is_dir() if is_remote(path) else _local(path).is_dir()
 
 
 def is_file(path: str) -> bool:
-    return _remote(path).is_file() if is_remote(path) else Path(path).is_file()
+    return _remote(path).is_file() if is_remote(path) else _local(path).is_file()
 
 
 def size_of(path: str) -> int:
     """Bytes in a file."""
-    return _remote(path).size() if is_remote(path) else Path(path).stat().st_size
+    return _remote(path).size() if is_remote(path) else _local(path).stat().st_size
+
+
+def remote_mark(url: str) -> str | None:
+    """What changes when a remote file does, as the store tells it; None where it tells nothing of the kind."""
+    return _remote(url).mark()
 
 
 def identity(path: str) -> object:
     """Equal for two paths that lead to the same file or folder."""
     if is_remote(path):
         return path.rstrip("/")
-    status = Path(path).stat()
+    status = _local(path).stat()
     return status.st_dev, status.st_ino
 
 
@@ -84,7 +109,7 @@ def entries(folder: str) -> list[Entry]:
     """What lies in a folder, sorted by name."""
     if is_remote(folder):
         return _remote(folder).entries()
-    with os.scandir(folder or ".") as found:
+    with os.scandir(_local(folder or ".")) as found:
         return sorted(map(_entry, found), key=lambda entry: entry.name)
 
 
@@ -99,13 +124,13 @@ def head_of(path: str, count: int) -> bytes:
     """The first bytes of a file."""
     if is_remote(path):
         return _remote(path).span(0, count)
-    with Path(path).open("rb") as stream:
+    with _local(path).open("rb") as stream:
         return stream.read(count)
 
 
 def open_binary(path: str) -> BinaryIO:
     """The file as a stream of bytes, to be closed by the caller."""
-    return _remote(path).stream() if is_remote(path) else Path(path).open("rb")
+    return _remote(path).stream() if is_remote(path) else _local(path).open("rb")
 
 
 def content_of(path: str) -> bytes:
@@ -120,9 +145,10 @@ def window(path: str) -> Iterator[Window]:
     if is_remote(path):
         yield _remote(path).window()
         return
-    if not Path(path).is_file() and Path(path).exists():  # a pipe would keep its reader waiting
+    local = _local(path)
+    if not local.is_file() and local.exists():  # a pipe would keep its reader waiting
         raise OSError("it is no regular file")
-    with Path(path).open("rb") as stream:
+    with local.open("rb") as stream:
         yield Disk(stream)
 
 
@@ -130,7 +156,7 @@ def window(path: str) -> Iterator[Window]:
 def local_copy(path: str) -> Iterator[Path]:
     """The file itself, or a copy of a remote one that lasts as long as the context."""
     if not is_remote(path):
-        yield Path(path)
+        yield _local(path)
         return
     with _remote(path).copy() as file:
         yield file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lrdoctor.errors import UsageError
@@ -11,23 +12,36 @@ from lrdoctor.errors import UsageError
 
 def write_text(target: Path, text: str) -> None:
     """Write `text` (UTF-8) to `target` in one step; UsageError where the place cannot be written."""
+    write_pieces(target, (text,))
+
+
+def write_pieces(target: Path, pieces: Iterable[str]) -> None:
+    """The same for a text that comes in pieces."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(pieces)
+
+    replacing(target, write)
+
+
+def replacing(target: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` write a file beside `target`, then put it in its place; UsageError where that cannot be."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
     except OSError as error:
         raise _cannot_write(target, error) from error
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        write(temporary)
         temporary.chmod(0o644)
         temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _cannot_write(target, error) from error
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def _cannot_write(target: Path, error: OSError) -> UsageError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lrdoctor.model.diagnosis import Diagnosis
@@ -21,21 +22,30 @@ Place = tuple[str, str, int]
 """Rule, parameter group, and the number of the finding among those of that rule in that group."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of one run's findings, in their order: `own`, or `by_path` where another run has the same `key`."""
+
+    key: str
+    own: tuple[str, ...]
+    by_path: tuple[str, ...]
+
+
+def ids_of(diagnosis: Diagnosis) -> Ids:
+    """What the ids of a run are, whatever runs are beside it."""
+    key, at = run_key(diagnosis.run), tuple(places(diagnosis.findings))
+    copied = f"{key}\0{diagnosis.run.path}"
+    return Ids(_digest(key), tuple(_id(key, place) for place in at), tuple(_id(copied, place) for place in at))
+
+
 def finding_ids(diagnoses: Sequence[Diagnosis]) -> list[tuple[str, ...]]:
     """The ids of `diagnosis.findings`, a tuple each: "LR101-3f9c1d2a7b".
 
     Runs of one name that begin alike (copies of one another) are told apart by their paths.
     """
-    runs = [run_key(diagnosis.run) for diagnosis in diagnoses]
-    times = Counter(runs)
-    keys = [
-        key if times[key] == 1 else f"{key}\0{diagnosis.run.path}"
-        for key, diagnosis in zip(runs, diagnoses, strict=True)
-    ]
-    return [
-        tuple(_id(key, place) for place in places(diagnosis.findings))
-        for key, diagnosis in zip(keys, diagnoses, strict=True)
-    ]
+    found = [ids_of(diagnosis) for diagnosis in diagnoses]
+    times = Counter(ids.key for ids in found)
+    return [ids.own if times[ids.key] == 1 else ids.by_path for ids in found]
 
 
 def places(findings: Iterable[Finding]) -> Iterator[Place]:
@@ -73,5 +83,8 @@ def _words(series: Series) -> str:
 
 def _id(key: str, place: Place) -> str:
     identity = "\0".join((key, *map(str, place)))
-    digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{place[0]}-{digest[:_DIGITS]}"
+    return f"{place[0]}-{_digest(identity)[:_DIGITS]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

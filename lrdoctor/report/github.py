@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit
 from lrdoctor.model.finding import Finding
-from lrdoctor.report.json import ordered
+from lrdoctor.report.brief import Brief, Briefs, active_findings, briefs_of
 from lrdoctor.report.pages import Pages
-from lrdoctor.report.place import file_of, shown
+from lrdoctor.report.place import shown
 from lrdoctor.report.printable import printable
 from lrdoctor.report.words import severity_rank
 
@@ -14,29 +14,28 @@ COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 CAPS = {"error": 10, "warning": 10, "info": 9}  # a step shows 10 of each (actions/toolkit #734); one tells the rest
 
 
-def render(audit: Audit, pages: Pages) -> str:
+def render(audit: Audit | Briefs, pages: Pages) -> str:
     """The active findings, severest first, up to what Actions shows of each severity, then how many were left out."""
-    found = [(diagnosis, finding) for diagnosis in audit.diagnoses for finding in ordered(diagnosis.active)]
-    found.sort(key=lambda pair: severity_rank(pair[1]))
+    found = sorted(active_findings(briefs_of(audit).runs), key=lambda pair: severity_rank(pair[1]))
     lines, left = [], dict.fromkeys(COMMANDS, 0)
     room = dict(CAPS)
-    for diagnosis, finding in found:
+    for brief, finding in found:
         severity = finding.severity or "info"
         if room[severity] > 0:
             room[severity] -= 1
-            lines.append(_annotation(diagnosis, finding, pages))
+            lines.append(_annotation(brief, finding, pages))
         else:
             left[severity] += 1
     return "".join(f"{line}\n" for line in [*lines, *remainder(left)])
 
 
-def _annotation(diagnosis: Diagnosis, finding: Finding, pages: Pages) -> str:
+def _annotation(brief: Brief, finding: Finding, pages: Pages) -> str:
     command = COMMANDS[finding.severity or "info"]
     page = pages.get(finding.code)
     title = f"{finding.code} {page.title.rstrip('.') if page is not None else finding.name}"
     fix = f" Fix: {finding.remedy.summary}" if finding.remedy is not None else ""
-    message = f"{shown(diagnosis.run.path)}: {finding.message}{fix}"
-    place = f"file={property_text(shown(file_of(diagnosis)))},line=1,title={property_text(title)}"
+    message = f"{shown(brief.path)}: {finding.message}{fix}"
+    place = f"file={property_text(shown(brief.file))},line=1,title={property_text(title)}"
     return f"::{command} {place}::{data(message)}"
 
 

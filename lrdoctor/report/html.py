@@ -1,35 +1,42 @@
 """The HTML report: one page of all runs, one page a run, and beside them the files both share.
 
 Nothing is fetched from a network: the pages forbid it themselves (Content-Security-Policy). Every file is written
-beside its target and renamed, so a report that is replaced is whole at every moment.
+beside its target and renamed, so a report that is replaced is whole at every moment. A run's page is made where the run
+is audited, with marks in place of what depends on the other runs and on how the report is written; `Report` fills them.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrdoctor.errors import UsageError
-from lrdoctor.model.diagnosis import Audit
-from lrdoctor.report.files import write_text
+from lrdoctor.model.diagnosis import Audit, Diagnosis, Skipped
+from lrdoctor.report.files import write_pieces, write_text
 from lrdoctor.report.page_names import PREFIX, page_names
 from lrdoctor.report.pages import Page
 from lrdoctor.report.view import run_page
-from lrdoctor.report.view_index import index_page
+from lrdoctor.report.view_index import Counts, IndexRow, page_of, row_fields, row_of
 from lrdoctor.resources import templates_dir
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
+
+    from lrdoctor.report.view_index import Rows
 
 MARK = '<meta name="generator" content="lrdoctor'  # in the head of every page of ours
 STYLE = "lrdoctor.css"
 SCRIPT = "lrdoctor.js"
 PLOTLY = "plotly.min.js"
 _HEAD_BYTES = 2048
+_LATER = {name: f"<!--lrdoctor:{name}-->" for name in ("policy", "assets", "plotly", "pager", "rows")}
+"""Marks for what is filled in later; text from files cannot hold one, because its `<` is escaped."""
 
 
 def write_report(
@@ -48,9 +55,27 @@ def write_report(
     same runs, and only the pages of the runs at these paths are written anew. UsageError where `folder` cannot be
     written, or holds an index.html that is not a report.
     """
-    index = _index_of(folder)
-    _Writer(audit, folder, pages or {}, _assets(single_file), changed).write()
-    return index
+    report = Report(folder, single_file)
+    names = page_names([diagnosis.run.path for diagnosis in audit.diagnoses])
+    marked = (
+        None if _is_kept(folder / name, one, changed) else marked_page(one, pages or {}, audit.version)
+        for name, one in zip(names, audit.diagnoses, strict=True)
+    )
+    report.write_runs(names, marked)
+    rows = [row_of(diagnosis, name) for diagnosis, name in zip(audit.diagnoses, names, strict=True)]
+    return report.write_index(rows, audit.skipped, audit.version)
+
+
+def _is_kept(page: Path, diagnosis: Diagnosis, changed: Collection[str] | None) -> bool:
+    return changed is not None and diagnosis.run.path not in changed and page.exists()
+
+
+def marked_page(diagnosis: Diagnosis, pages: Mapping[str, Page], version: str) -> str:
+    """A run's page, with marks for what `Report` fills in."""
+    from markupsafe import Markup
+
+    later = {name: Markup(mark) for name, mark in _LATER.items()}
+    return _template("run.html").render(page=run_page(diagnosis, pages), version=version, later=later)
 
 
 def write_single_page(folder: Path, template: str, page: Mapping[str, object], version: str) -> Path:
@@ -90,60 +115,86 @@ class Assets:
         return " ".join(f"'sha256-{_sha256(text)}'" for text in (self.script, self.plotly))
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    audit: Audit
-    folder: Path
-    pages: Mapping[str, Page]
-    assets: Assets
-    changed: Collection[str] | None = None
+class Report:
+    """A report that is written page by page, so that never more than one is in memory.
 
-    def write(self) -> None:
-        names = page_names([diagnosis.run.path for diagnosis in self.audit.diagnoses])
-        if not self.assets.inline:
+    UsageError where `folder` holds an index.html that is not a report, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, single_file: bool = False) -> None:
+        self._folder = folder
+        self._index = _index_of(folder)
+        self._assets = _assets(single_file)
+        self._same = {
+            _LATER["policy"]: self._assets.script_policy(),
+            _LATER["assets"]: _template("assets.html").render(assets=self._assets),
+            _LATER["plotly"]: _template("plotly.html").render(assets=self._assets),
+        }
+
+    def write_runs(self, names: Sequence[str], marked: Iterable[str | None]) -> None:
+        """Each run's page under its name, with links to its neighbours; None leaves the one that is there.
+
+        Pages of an earlier report are removed.
+        """
+        if not self._assets.inline:
             self._write_shared()
-        pages = environment()
-        self._write_runs(pages, names)
-        template = pages.get_template("index.html")
-        view = index_page(self.audit, names)
-        write_text(
-            self.folder / "index.html", template.render(page=view, version=self.audit.version, assets=self.assets)
-        )
+        for place, (name, text) in enumerate(zip(names, marked, strict=True)):
+            if text is None:
+                continue
+            before, after = names[place - 1] if place else "", names[place + 1] if place + 1 < len(names) else ""
+            _write_changed(self._folder / name, self._filled(text, before, after))
         self._remove_stale(set(names))
 
+    def write_index(self, rows: Sequence[IndexRow] | Rows, skipped: Iterable[Skipped], version: str) -> Path:
+        """The page of all runs; `rows` are gone through twice."""
+        counts = Counts()
+        for row in rows:
+            counts.add(row)
+        view = page_of(counts, [rows[place] for place in counts.first()], skipped, version)
+        text = _template("index.html").render(page=view, version=version, assets=self._assets, rows=_LATER["rows"])
+        before, _, after = text.partition(_LATER["rows"])
+        write_pieces(self._index, (before, *([] if not after else _listed(rows)), after))
+        return self._index
+
+    def _filled(self, text: str, before: str, after: str) -> str:
+        pager = _template("pager.html").render(before=before, after=after)
+        for mark, instead in ((_LATER["pager"], pager), *self._same.items()):
+            text = text.replace(mark, instead)
+        return text
+
     def _write_shared(self) -> None:
-        for name, text in ((STYLE, self.assets.style), (SCRIPT, self.assets.script), (PLOTLY, self.assets.plotly)):
-            target = self.folder / name
-            if not _holds(target, text):
-                write_text(target, text)
-
-    def _write_runs(self, pages: Environment, names: tuple[str, ...]) -> None:
-        template = pages.get_template("run.html")
-        for i, diagnosis in enumerate(self.audit.diagnoses):
-            if self._is_kept(diagnosis.run.path, names[i]):
-                continue
-            text = template.render(
-                page=run_page(diagnosis, self.pages),
-                before=names[i - 1] if i > 0 else "",
-                after=names[i + 1] if i + 1 < len(names) else "",
-                version=self.audit.version,
-                assets=self.assets,
-            )
-            write_text(self.folder / names[i], text)
-
-    def _is_kept(self, path: str, name: str) -> bool:
-        return self.changed is not None and path not in self.changed and (self.folder / name).exists()
+        for name, text in ((STYLE, self._assets.style), (SCRIPT, self._assets.script), (PLOTLY, self._assets.plotly)):
+            _write_changed(self._folder / name, text)
 
     def _remove_stale(self, current: set[str]) -> None:
         """Run pages of an earlier report, and shared files that inlined pages no longer need."""
         stale = [
-            path for path in sorted(self.folder.glob(f"{PREFIX}*.html")) if path.name not in current and is_ours(path)
+            path for path in sorted(self._folder.glob(f"{PREFIX}*.html")) if path.name not in current and is_ours(path)
         ]
-        if self.assets.inline:
-            texts = ((STYLE, self.assets.style), (SCRIPT, self.assets.script), (PLOTLY, self.assets.plotly))
-            stale += [self.folder / name for name, text in texts if _holds(self.folder / name, text)]
+        if self._assets.inline:
+            texts = ((STYLE, self._assets.style), (SCRIPT, self._assets.script), (PLOTLY, self._assets.plotly))
+            stale += [self._folder / name for name, text in texts if _holds(self._folder / name, text)]
         for path in stale:
             path.unlink(missing_ok=True)
+
+
+def _listed(rows: Iterable[IndexRow]) -> Iterator[str]:
+    """The rows as a JSON array that may stand in a page."""
+    for place, row in enumerate(rows):
+        text = json.dumps(row_fields(row), sort_keys=True, allow_nan=False, separators=(",", ":"))
+        yield ("[\n" if not place else ",\n") + text.replace("<", "\\u003c").replace("&", "\\u0026")
+    yield "\n]"
+
+
+def _write_changed(target: Path, text: str) -> None:
+    """Write a file unless it is there with this very text."""
+    if not _holds(target, text):
+        write_text(target, text)
+
+
+@cache
+def _template(name: str) -> Template:
+    return environment().get_template(name)
 
 
 def environment() -> Environment:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lrdoctor.engine.agreement import comparisons
 from lrdoctor.model.agreement import Claim
-from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
+from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis, Skipped
 from lrdoctor.model.finding import Finding, Remedy
 from lrdoctor.model.identification import Fit, GroupIdentification
 from lrdoctor.model.run import Checkpoint, Source
@@ -34,24 +35,45 @@ def render(audit: Audit, pages: Pages) -> str:
 
 def dumps(audit: Audit) -> str:
     """The document as text: keys sorted, ASCII only, two spaces, a line break at the end."""
-    return json.dumps(document(audit), sort_keys=True, indent=2, allow_nan=False) + "\n"
+    return dumped(document(audit)) + "\n"
 
 
 def document(audit: Audit) -> dict[str, Any]:
-    """The audit as a tree of JSON types: runs, sources and checkpoints by path, findings by weight."""
+    """The audit as a tree of JSON types: runs, sources and checkpoints by path, findings by weight.
+
+    How many seconds an estimate took is left out: the same audit gives the same bytes.
+    """
     diagnoses = sorted(audit.diagnoses, key=lambda found: found.run.path)
     return {
         "format_version": FORMAT_VERSION,
         "lrdoctor_version": audit.version,
-        "runs": [_run(one, ids) for one, ids in zip(diagnoses, finding_ids(diagnoses), strict=True)],
-        "skipped": [
-            {"path": skipped.path, "reason": skipped.reason}
-            for skipped in sorted(audit.skipped, key=lambda found: (found.path, found.reason))
-        ],
+        "runs": [run_entry(one, ids) for one, ids in zip(diagnoses, finding_ids(diagnoses), strict=True)],
+        "skipped": _skipped(audit.skipped),
     }
 
 
-def _run(diagnosis: Diagnosis, ids: tuple[str, ...]) -> dict[str, Any]:
+def _skipped(skipped: Iterable[Skipped]) -> list[dict[str, str]]:
+    ordered = sorted(skipped, key=lambda found: (found.path, found.reason))
+    return [{"path": one.path, "reason": one.reason} for one in ordered]
+
+
+def pieces(entries: Iterable[dict[str, Any]], skipped: Iterable[Skipped], version: str) -> Iterator[str]:
+    """The text of `dumps`, run by run: `entries` as `run_entry` made them, sorted by path."""
+    end = dumped({"skipped": _skipped(skipped)})[2:]  # what follows the runs, its opening brace left out
+    yield f'{{\n  "format_version": {FORMAT_VERSION},\n  "lrdoctor_version": {json.dumps(version)},\n  "runs": ['
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        yield f"{',' if count > 1 else ''}\n    " + dumped(entry).replace("\n", "\n    ")
+    yield ("\n  ],\n" if count else "],\n") + end + "\n"
+
+
+def dumped(tree: object) -> str:
+    """Keys sorted, ASCII only, two spaces."""
+    return json.dumps(tree, sort_keys=True, indent=2, allow_nan=False)
+
+
+def run_entry(diagnosis: Diagnosis, ids: Sequence[str]) -> dict[str, Any]:
+    """The contract's entry of a run, as a tree of JSON types; `ids` are those of its findings."""
     trajectory = diagnosis.trajectory
     named = sorted(zip(diagnosis.findings, ids, strict=True), key=lambda pair: weight(pair[0]))
     fields = {
@@ -71,7 +93,7 @@ def _run(diagnosis: Diagnosis, ids: tuple[str, ...]) -> dict[str, Any]:
         "verdict": diagnosis.verdict,
         "summary": verdict_sentence(diagnosis),
         "findings": [finding_fields(finding, diagnosis, name) for finding, name in named],
-        "counterfactual": counterfactual_fields(diagnosis.counterfactual),
+        "counterfactual": {**counterfactual_fields(diagnosis.counterfactual), "seconds": None},
         **_agreement(diagnosis),
         "left_out": list(diagnosis.left_out),
         "choices": [_choice(choice) for choice in trajectory.choices],

@@ -5,48 +5,48 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit
 from lrdoctor.model.finding import Finding
-from lrdoctor.report.json import ordered
+from lrdoctor.report.brief import Brief, Briefs, briefs_of
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.place import shown
-from lrdoctor.report.words import verdict_sentence
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # outside Char of XML 1.0
 
 
-def render(audit: Audit, pages: Pages) -> str:
+def render(audit: Audit | Briefs, pages: Pages) -> str:
     """The XML text. A run nothing can be said about is skipped; info findings go to its system-out."""
-    failed = sum(bool(_failures(diagnosis)) for diagnosis in audit.diagnoses)
-    unknown = sum(_is_skipped(diagnosis) for diagnosis in audit.diagnoses)
-    counts = {"tests": str(len(audit.diagnoses)), "failures": str(failed), "errors": "0", "skipped": str(unknown)}
+    audit = briefs_of(audit)
+    failed = sum(bool(_failures(brief)) for brief in audit.runs)
+    unknown = sum(_is_skipped(brief) for brief in audit.runs)
+    counts = {"tests": str(len(audit.runs)), "failures": str(failed), "errors": "0", "skipped": str(unknown)}
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "lrdoctor", **counts})
-    for diagnosis in audit.diagnoses:
-        _case(suite, diagnosis, pages)
+    for brief in audit.runs:
+        _case(suite, brief, pages)
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _case(suite: ElementTree.Element, diagnosis: Diagnosis, pages: Pages) -> None:
-    name = xml_text(shown(diagnosis.run.path))
+def _case(suite: ElementTree.Element, brief: Brief, pages: Pages) -> None:
+    name = xml_text(shown(brief.path))
     case = ElementTree.SubElement(suite, "testcase", {"classname": "lrdoctor.audit", "name": name})
-    for finding in _failures(diagnosis):
+    for finding in _failures(brief):
         attributes = {"type": finding.code, "message": xml_text(f"{finding.code} {finding.name}: {finding.message}")}
         ElementTree.SubElement(case, "failure", attributes).text = xml_text(_body(finding, pages))
-    if _is_skipped(diagnosis):
-        ElementTree.SubElement(case, "skipped", {"message": xml_text(verdict_sentence(diagnosis))})
-    remarks = [finding for finding in ordered(diagnosis.active) if finding.severity not in ("error", "warning")]
-    told = [verdict_sentence(diagnosis), *(f"{one.code} {one.name}: {one.message}" for one in remarks)]
+    if _is_skipped(brief):
+        ElementTree.SubElement(case, "skipped", {"message": xml_text(brief.sentence)})
+    remarks = [finding for finding in brief.active if finding.severity not in ("error", "warning")]
+    told = [brief.sentence, *(f"{one.code} {one.name}: {one.message}" for one in remarks)]
     ElementTree.SubElement(case, "system-out").text = xml_text("\n".join(told))
 
 
-def _failures(diagnosis: Diagnosis) -> list[Finding]:
-    return [finding for finding in ordered(diagnosis.active) if finding.severity in ("error", "warning")]
+def _failures(brief: Brief) -> list[Finding]:
+    return [finding for finding in brief.active if finding.severity in ("error", "warning")]
 
 
-def _is_skipped(diagnosis: Diagnosis) -> bool:
-    return diagnosis.verdict == "lr-unknown" and not _failures(diagnosis)
+def _is_skipped(brief: Brief) -> bool:
+    return brief.verdict == "lr-unknown" and not _failures(brief)
 
 
 def _body(finding: Finding, pages: Pages) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.model.diagnosis import Diagnosis
-from lrdoctor.report.sparkline import BLOCKS, WIDTH, sparkline
+from lrdoctor.report.sparkline import WIDTH, sparkline
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class LrCurves:
     fixed: str
 
 
-def lr_curves(diagnosis: Diagnosis, *, width: int = WIDTH, blocks: str = BLOCKS) -> LrCurves | None:
+def lr_curves(diagnosis: Diagnosis, *, width: int = WIDTH) -> LrCurves | None:
     """The lead group's LR and its remedy's at the logged steps; None where no finite LR was logged.
 
     One scale, because a LR that stays at the foot of its cycle looks healthy on a scale of its own.
@@ -29,8 +29,8 @@ def lr_curves(diagnosis: Diagnosis, *, width: int = WIDTH, blocks: str = BLOCKS)
     top = diagnosis.trajectory.peak_lr
     remedy = diagnosis.remedy.schedule if diagnosis.remedy is not None else None
     if remedy is None:
-        return LrCurves(sparkline(lead.steps, lead.lr, width=width, blocks=blocks, top=top), "")
+        return LrCurves(sparkline(lead.steps, lead.lr, width=width, top=top), "")
     fixed = remedy.lr_at(lead.steps)
     top = float(np.nanmax([top, *fixed[np.isfinite(fixed)]]))
-    executed = sparkline(lead.steps, lead.lr, width=width, blocks=blocks, top=top)
-    return LrCurves(executed, sparkline(lead.steps, fixed, width=width, blocks=blocks, top=top))
+    executed = sparkline(lead.steps, lead.lr, width=width, top=top)
+    return LrCurves(executed, sparkline(lead.steps, fixed, width=width, top=top))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit
 from lrdoctor.model.finding import Finding
 from lrdoctor.report import numbers
-from lrdoctor.report.json import ordered
-from lrdoctor.report.lr_curves import lr_curves
+from lrdoctor.report.brief import Brief, Briefs, briefs_of
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.place import shown
 from lrdoctor.report.printable import printable
-from lrdoctor.report.words import counterfactual_words, schedule_words, verdict_sentence
 
 LIMIT = 65_536  # characters GitHub takes in one comment
 ROOM = LIMIT - 512  # what the parts may fill; the rest is for the lines that say what was left out
@@ -22,25 +20,24 @@ _CHAT_ROOM = CHAT - 256
 _TABLE_SHARE = 0.45
 _LONGEST_MESSAGE, _LONGEST_VERDICT, _LONGEST_PATH = 700, 180, 120
 MARKER = "<!-- lrdoctor -->"  # lets a bot find its own comment and update it
-CURVE_WIDTH = 24
 ICONS = {"lr-faulty": "❌", "lr-healthy": "✅", "lr-unknown": "❔"}
 ORDER = {"lr-faulty": 0, "lr-unknown": 1, "lr-healthy": 2}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!$])")
 
 
-def render(audit: Audit, pages: Pages) -> str:
+def render(audit: Audit | Briefs, pages: Pages) -> str:
     """Marker, headline, table (faulty runs first), then the findings run by run; never longer than `CHAT`.
 
     Where there is too much, the code of fixes goes first, then all but the codes of findings, then whole runs, which
     are counted.
     """
-    ranked = sorted(audit.diagnoses, key=lambda diagnosis: (ORDER[diagnosis.verdict], diagnosis.run.path))
-    head = f"{MARKER}\n{_headline(audit)}\n\n"
+    ranked = sorted(briefs_of(audit).runs, key=lambda brief: (ORDER[brief.verdict], brief.path))
+    head = f"{MARKER}\n{_headline(ranked)}\n\n"
     if not ranked:
         return head
     table = "| run | | executed LR, with the fix | verdict |\n| --- | --- | --- | --- |\n"
     rows, left_rows = fill(map(_row, ranked), int(_TABLE_SHARE * _CHAT_ROOM))
-    versions = [_versions(diagnosis, pages) for diagnosis in ranked if diagnosis.active]
+    versions = [_versions(brief, pages) for brief in ranked if brief.active]
     told, left = _fill_with(versions, _CHAT_ROOM - len(head) - len(table) - len(rows))
     return f"{head}{table}{rows}{_left(left_rows, 'run')}\n{told}{_left(left, 'run with findings')}"
 
@@ -83,38 +80,37 @@ def _left(count: int, noun: str) -> str:
     return f"\n_{numbers.plural(count, noun, nouns)} more: see the HTML report._\n"
 
 
-def _headline(audit: Audit) -> str:
-    faulty = sum(diagnosis.verdict == "lr-faulty" for diagnosis in audit.diagnoses)
-    runs = numbers.plural(len(audit.diagnoses), "run")
+def _headline(found: Sequence[Brief]) -> str:
+    faulty = sum(brief.verdict == "lr-faulty" for brief in found)
+    runs = numbers.plural(len(found), "run")
     return f"**lrdoctor**: {faulty} of {runs} with a faulty learning-rate schedule"
 
 
-def _row(diagnosis: Diagnosis) -> str:
-    curves = lr_curves(diagnosis, width=CURVE_WIDTH)
+def _row(brief: Brief) -> str:
+    curves = brief.curves
     drawn = [] if curves is None else [table_code(curve) for curve in (curves.executed, curves.fixed) if curve]
-    verdict = escape(_clipped(verdict_sentence(diagnosis), _LONGEST_VERDICT))
-    return f"| {_path(diagnosis)} | {ICONS[diagnosis.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
+    verdict = escape(_clipped(brief.sentence, _LONGEST_VERDICT))
+    return f"| {_path(brief)} | {ICONS[brief.verdict]} | {'<br>'.join(drawn)} | {verdict} |\n"
 
 
-def _path(diagnosis: Diagnosis) -> str:
+def _path(brief: Brief) -> str:
     """The run as code; of a long path its end, which tells runs apart."""
-    path = printable(shown(diagnosis.run.path))
+    path = printable(shown(brief.path))
     return table_code(path if len(path) <= _LONGEST_PATH else f"…{path[-_LONGEST_PATH:]}")
 
 
-def _versions(diagnosis: Diagnosis, pages: Pages) -> tuple[str, ...]:
+def _versions(brief: Brief, pages: Pages) -> tuple[str, ...]:
     """The findings of a run: with the code of the fixes, without, and by their codes alone."""
-    codes = ", ".join(dict.fromkeys(f"{escape(one.code)} {escape(one.name)}" for one in ordered(diagnosis.active)))
-    return *(_details(diagnosis, pages, code) for code in (True, False)), f"{_path(diagnosis)}: {codes}\n\n"
+    codes = ", ".join(dict.fromkeys(f"{escape(one.code)} {escape(one.name)}" for one in brief.active))
+    return *(_details(brief, pages, code) for code in (True, False)), f"{_path(brief)}: {codes}\n\n"
 
 
-def _details(diagnosis: Diagnosis, pages: Pages, with_code: bool) -> str:
-    lead = diagnosis.identification.lead
-    schedule = f": {escape(schedule_words(lead.fit, diagnosis.trajectory.step_unit))}" if lead and lead.fits else ""
-    lines = [f"{_path(diagnosis)}{schedule}", ""]
-    for finding in ordered(diagnosis.active):
+def _details(brief: Brief, pages: Pages, with_code: bool) -> str:
+    schedule = f": {escape(brief.schedule)}" if brief.schedule else ""
+    lines = [f"{_path(brief)}{schedule}", ""]
+    for finding in brief.active:
         lines += _finding(finding, pages, with_code)
-    estimate = _clipped(counterfactual_words(diagnosis.counterfactual), _LONGEST_MESSAGE)
+    estimate = _clipped(brief.counterfactual, _LONGEST_MESSAGE)
     if estimate:
         lines += [escape(estimate[0].upper() + estimate[1:]) + ".", ""]
     return "\n".join([*lines, ""])
@@ -127,9 +123,8 @@ def _finding(finding: Finding, pages: Pages, with_code: bool) -> list[str]:
     lines = [f"- {head}: {escape(_clipped(finding.message, _LONGEST_MESSAGE))}"]
     remedy = finding.remedy
     if remedy is not None:
-        code = remedy.code or (remedy.schedule.torch_code() if remedy.schedule is not None else "")
         lines += [f"  - Fix: {escape(_clipped(remedy.summary, _LONGEST_MESSAGE))}"]
-        lines += code_block(code) if with_code else []
+        lines += code_block(remedy.code) if with_code else []
     return [*lines, ""]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit
 from lrdoctor.model.finding import Finding
-from lrdoctor.report.json import ordered
+from lrdoctor.report.brief import Brief, Briefs, briefs_of
 from lrdoctor.report.pages import Pages
-from lrdoctor.report.place import file_of, relative, shown
+from lrdoctor.report.place import relative, shown
 from lrdoctor.report.strict import strict
 from lrdoctor.report.words import severity_rank
 
@@ -23,9 +23,10 @@ ROOT = "%SRCROOT%"  # the folder the audit was started in; code scanning maps it
 LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def render(audit: Audit, pages: Pages) -> str:
+def render(audit: Audit | Briefs, pages: Pages) -> str:
     """One SARIF run: every finding a result (suppressed ones marked), every code that occurs a rule with its page."""
-    found = [(diagnosis, finding) for diagnosis in audit.diagnoses for finding in ordered(diagnosis.findings)]
+    audit = briefs_of(audit)
+    found = [(brief, finding) for brief in audit.runs for finding in brief.findings]
     codes = sorted({finding.code for _, finding in found})
     log = {
         "$schema": SCHEMA,
@@ -48,7 +49,7 @@ def severest(findings: Iterable[Finding]) -> list[tuple[str, Finding]]:
     return [(finding.code, finding) for finding in sorted(findings, key=lambda finding: -severity_rank(finding))]
 
 
-def _driver(audit: Audit, codes: list[str], example: dict[str, Finding], pages: Pages) -> dict[str, Any]:
+def _driver(audit: Briefs, codes: list[str], example: dict[str, Finding], pages: Pages) -> dict[str, Any]:
     rules = [rule_entry(code, example[code], pages) for code in codes]
     return {"name": "lrdoctor", "version": audit.version, "semanticVersion": audit.version, "rules": rules}
 
@@ -70,27 +71,27 @@ def rule_entry(code: str, example: Finding, pages: Pages) -> dict[str, Any]:
     return rule
 
 
-def _results(found: list[tuple[Diagnosis, Finding]], codes: list[str]) -> list[dict[str, Any]]:
+def _results(found: list[tuple[Brief, Finding]], codes: list[str]) -> list[dict[str, Any]]:
     seen: dict[str, int] = {}
     results = []
-    for diagnosis, finding in found:
-        identity = "|".join((finding.code, shown(diagnosis.run.path), finding.group or ""))
+    for brief, finding in found:
+        identity = "|".join((finding.code, shown(brief.path), finding.group or ""))
         seen[identity] = seen.get(identity, 0) + 1
-        results.append(_result(diagnosis, finding, codes.index(finding.code), f"{identity}|{seen[identity]}"))
+        results.append(_result(brief, finding, codes.index(finding.code), f"{identity}|{seen[identity]}"))
     return results
 
 
-def _result(diagnosis: Diagnosis, finding: Finding, index: int, identity: str) -> dict[str, Any]:
+def _result(brief: Brief, finding: Finding, index: int, identity: str) -> dict[str, Any]:
     mark = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": index,
         "level": LEVELS[finding.severity or "info"],
         "message": {"text": message(finding)},
-        "locations": [_location(diagnosis)],
+        "locations": [_location(brief)],
         "partialFingerprints": {"lrdoctorFinding/v1": mark, "primaryLocationLineHash": f"{mark[:16]}:1"},
         "properties": {
-            "run": shown(diagnosis.run.path),
+            "run": shown(brief.path),
             "firstStep": finding.first_step,
             "lastStep": finding.last_step,
             "evidence": dict(finding.evidence),
@@ -108,11 +109,11 @@ def message(finding: Finding) -> str:
     return f"{finding.message} Fix: {remedy.summary}" if remedy is not None and remedy.summary else finding.message
 
 
-def _location(diagnosis: Diagnosis) -> dict[str, Any]:
+def _location(brief: Brief) -> dict[str, Any]:
     """The run's main log; its first line, because code scanning refuses a place without one."""
     return {
-        "physicalLocation": {"artifactLocation": artifact(file_of(diagnosis)), "region": {"startLine": 1}},
-        "logicalLocations": [{"fullyQualifiedName": shown(diagnosis.run.path), "kind": "module"}],
+        "physicalLocation": {"artifactLocation": artifact(brief.file), "region": {"startLine": 1}},
+        "logicalLocations": [{"fullyQualifiedName": shown(brief.path), "kind": "module"}],
     }
 
 
@@ -124,7 +125,7 @@ def artifact(path: str) -> dict[str, str]:
     return {"uri": quote(below, errors="surrogateescape"), "uriBaseId": ROOT}
 
 
-def _notifications(audit: Audit) -> list[dict[str, Any]]:
+def _notifications(audit: Briefs) -> list[dict[str, Any]]:
     return [
         {
             "level": "note",

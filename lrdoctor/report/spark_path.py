@@ -14,8 +14,8 @@ WIDTH = 120
 HEIGHT = 28
 _PAD = 2
 _BOX = (_PAD, _PAD, WIDTH - 2 * _PAD, HEIGHT - 2 * _PAD)
-_POINTS = 80
-_FIX_POINTS = 60
+_POINTS = 60  # thousands of these are in one page
+_FIX_POINTS = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from lrdoctor.model.diagnosis import Audit, Diagnosis
+from lrdoctor.model.diagnosis import Audit, Diagnosis, Skipped
 from lrdoctor.model.finding import SEVERITIES, Finding
 from lrdoctor.model.trajectory import Choice
 from lrdoctor.report import numbers
 from lrdoctor.report.dialects import framework_code
 from lrdoctor.report.json import ordered
 from lrdoctor.report.lr_curves import lr_curves
-from lrdoctor.report.printer import Printer
+from lrdoctor.report.printer import Lines, Paper, Printer
 from lrdoctor.report.resume_code import resume_state
+from lrdoctor.report.tally import Tally
 from lrdoctor.report.view_agreement import agreement_rows
 from lrdoctor.report.words import (
     count_words,
@@ -52,26 +53,44 @@ def render(
     """
     page = Printer(console)
     for diagnosis in audit.diagnoses:
-        if quiet:
-            _findings_only(page, diagnosis)
-            continue
-        _run(page, diagnosis, verbose=verbose)
-        if show_sources or verbose:
-            _reading(page, diagnosis)
-        page.blank()
+        print_run(page, told_of(diagnosis), quiet=quiet, verbose=verbose, show_sources=show_sources)
     if not quiet:
-        _totals(page, audit, report, verbose=verbose)
+        print_totals(page, Tally.of(audit.diagnoses), audit.skipped, report, verbose=verbose)
 
 
 def render_summary(audit: Audit, console: Console, *, report: Path | None) -> None:
     """The findings of the runs that have any, and the totals."""
     page = Printer(console)
     for diagnosis in audit.diagnoses:
-        _findings_only(page, diagnosis)
-    _totals(page, audit, report, verbose=False)
+        print_run(page, told_of(diagnosis), quiet=True)
+    print_totals(page, Tally.of(audit.diagnoses), audit.skipped, report, verbose=False)
 
 
-def _run(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def told_of(diagnosis: Diagnosis) -> dict[str, list[Any]]:
+    """What is said of one run, as JSON types: its "findings" alone, the "run", all of it ("verbose"), and how it was
+    "read"."""
+    papers = {name: Lines() for name in ("findings", "run", "verbose", "read")}
+    _findings_only(papers["findings"], diagnosis)
+    _run(papers["run"], diagnosis, verbose=False)
+    _run(papers["verbose"], diagnosis, verbose=True)
+    _reading(papers["read"], diagnosis)
+    return {name: paper.lines for name, paper in papers.items()}
+
+
+def print_run(
+    page: Printer, told: dict[str, list[Any]], *, quiet: bool = False, verbose: bool = False, show_sources: bool = False
+) -> None:
+    """Print what `told_of` gave."""
+    if quiet:
+        page.lines(told["findings"])
+        return
+    page.lines(told["verbose" if verbose else "run"])
+    if show_sources or verbose:
+        page.lines(told["read"])
+    page.blank()
+
+
+def _run(page: Paper, diagnosis: Diagnosis, *, verbose: bool) -> None:
     label, style = VERDICTS[diagnosis.verdict]
     page.line((diagnosis.run.path, "bold"), "  ", (label, style))
     if not diagnosis.active:  # else the findings say the same
@@ -88,7 +107,7 @@ def _run(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
         _agreement(page, diagnosis)
 
 
-def _findings_only(page: Printer, diagnosis: Diagnosis) -> None:
+def _findings_only(page: Paper, diagnosis: Diagnosis) -> None:
     if diagnosis.active:
         label, style = VERDICTS[diagnosis.verdict]
         page.line((diagnosis.run.path, "bold"), "  ", (label, style))
@@ -105,10 +124,10 @@ def _schedules(diagnosis: Diagnosis) -> str:
     return "; then ".join(f"from {numbers.count(fit.first_step)}: {schedule_words(fit, unit)}" for fit in lead.fits)
 
 
-def _curves(page: Printer, diagnosis: Diagnosis) -> None:
+def _curves(page: Paper, diagnosis: Diagnosis) -> None:
     """The executed LR and, below it on the same scale, the LR of the fix."""
     trajectory = diagnosis.trajectory
-    curves = lr_curves(diagnosis, blocks=page.blocks)
+    curves = lr_curves(diagnosis)
     if trajectory.lead is None or curves is None:
         return
     first, last = numbers.lr(float(trajectory.lead.lr[0])), numbers.lr(float(trajectory.lead.lr[-1]))
@@ -122,14 +141,14 @@ def _curves(page: Printer, diagnosis: Diagnosis) -> None:
         page.line(factor, indent=INDENT)
 
 
-def _findings(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def _findings(page: Paper, diagnosis: Diagnosis, *, verbose: bool) -> None:
     for finding in ordered(diagnosis.findings if verbose else diagnosis.active):
         _finding(page, finding)
         if verbose:
             _code(page, finding, diagnosis)
 
 
-def _finding(page: Printer, finding: Finding) -> None:
+def _finding(page: Paper, finding: Finding) -> None:
     severity = finding.severity or "info"
     explained = f" (explained by {finding.suppressed_by})" if finding.suppressed_by else ""
     head = (f"{finding.code} {finding.name} {severity}", STYLES[severity])
@@ -138,7 +157,7 @@ def _finding(page: Printer, finding: Finding) -> None:
         page.line(("fix: ", "green"), finding.remedy.summary, indent=2 * INDENT)
 
 
-def _code(page: Printer, finding: Finding, diagnosis: Diagnosis) -> None:
+def _code(page: Paper, finding: Finding, diagnosis: Diagnosis) -> None:
     """The fix in the words of the run's framework, and what to load where a resume was broken."""
     words = framework_code(finding.remedy, diagnosis) if finding.remedy is not None else None
     state = resume_state(finding, diagnosis)
@@ -151,7 +170,7 @@ def _code(page: Printer, finding: Finding, diagnosis: Diagnosis) -> None:
             page.line(line.lstrip(), indent=3 * INDENT + deep)
 
 
-def _notes(page: Printer, diagnosis: Diagnosis, *, verbose: bool) -> None:
+def _notes(page: Paper, diagnosis: Diagnosis, *, verbose: bool) -> None:
     notes = list(_note_lines(diagnosis))
     kept = notes if verbose else notes[:NOTES_SHOWN]
     for note in kept:
@@ -167,7 +186,7 @@ def _note_lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield f"{Path(note.path).name}: {note}"
 
 
-def _agreement(page: Printer, diagnosis: Diagnosis) -> None:
+def _agreement(page: Paper, diagnosis: Diagnosis) -> None:
     """What settings, checkpoints and log say in different ways."""
     for row in agreement_rows(diagnosis):
         cells = (("declared", row.declared), ("checkpoint", row.checkpoint), ("executed", row.executed))
@@ -175,7 +194,7 @@ def _agreement(page: Printer, diagnosis: Diagnosis) -> None:
         page.line(("sources disagree: ", "yellow"), f"{row.what}: {', '.join(told)}", indent=INDENT)
 
 
-def _reading(page: Printer, diagnosis: Diagnosis) -> None:
+def _reading(page: Paper, diagnosis: Diagnosis) -> None:
     for source in diagnosis.run.sources:
         page.line(("read: ", "dim"), f"{source.path} ({source.kind}, {source.points:,} scalars)", indent=INDENT)
     for checkpoint in diagnosis.run.checkpoints:
@@ -193,29 +212,32 @@ def _not(choice: Choice) -> str:
     return f"; not {shown}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _totals(page: Printer, audit: Audit, report: Path | None, *, verbose: bool) -> None:
-    page.line((_verdict_counts(audit), "bold"), _finding_counts(audit))
-    if audit.skipped:
+def print_totals(
+    page: Printer, tally: Tally, skipped: Sequence[Skipped], report: Path | None, *, verbose: bool
+) -> None:
+    """Runs by verdict, findings by severity, what was skipped or left out, and where the report is."""
+    page.line((_verdict_counts(tally), "bold"), _finding_counts(tally))
+    if skipped:
         hint = "" if verbose else " (--verbose lists them)"
-        page.line(f"{numbers.plural(len(audit.skipped), 'path')} looked at and not audited{hint}")
-    for skipped in audit.skipped if verbose else ():
-        page.line(f"{skipped.path}: {skipped.reason}", indent=INDENT)
-    for left_out in dict.fromkeys(text for diagnosis in audit.diagnoses for text in diagnosis.left_out):
+        page.line(f"{numbers.plural(len(skipped), 'path')} looked at and not audited{hint}")
+    for one in skipped if verbose else ():
+        page.line(f"{one.path}: {one.reason}", indent=INDENT)
+    for left_out in tally.left_out:
         page.line(("left out: ", "yellow"), left_out)
     if report is not None:
         page.line("report: ", (str(report), "underline"))
 
 
-def _verdict_counts(audit: Audit) -> str:
-    verdicts = Counter(diagnosis.verdict for diagnosis in audit.diagnoses)
+def _verdict_counts(tally: Tally) -> str:
+    verdicts = tally.verdicts
     return (
-        f"{numbers.plural(len(audit.diagnoses), 'run')}: {verdicts['lr-faulty']} faulty, "
+        f"{numbers.plural(tally.runs, 'run')}: {verdicts['lr-faulty']} faulty, "
         f"{verdicts['lr-healthy']} healthy, {verdicts['lr-unknown']} unknown"
     )
 
 
-def _finding_counts(audit: Audit) -> str:
-    counts = Counter(finding.severity or "info" for diagnosis in audit.diagnoses for finding in diagnosis.active)
+def _finding_counts(tally: Tally) -> str:
+    counts = tally.severities
     nouns = {"error": "errors", "warning": "warnings", "info": "info"}
     told = [numbers.plural(counts[severity], severity, nouns[severity]) for severity in SEVERITIES if counts[severity]]
     return f" ({', '.join(told)})" if told else ""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from lrdoctor.errors import UsageError
+from lrdoctor.resources import user_dir
 from lrdoctor.simulate.library import Entry, Library, dump, load_library
 
 VARIABLE = "LRDOCTOR_LIBRARY"
@@ -21,15 +21,7 @@ _NOTE = "Models added with `lrdoctor library add`. Order of theta and covariance
 def library_file() -> Path:
     """Where the user's entries are kept; the file need not exist."""
     chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "lrdoctor" / "library.json"
+    return Path(chosen) if chosen else user_dir("data") / "library.json"
 
 
 def user_entries() -> tuple[Entry, ...]:

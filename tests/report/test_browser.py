@@ -293,6 +293,64 @@ def test_a_thousand_runs_sort_and_filter(unknown: Diagnosis, tmp_path: Path, tab
     assert names(page) == ["runs/r999"]
 
 
+@pytest.fixture
+def fleet(audit: Audit, tmp_path: Path) -> Path:
+    """A report of 360 runs: each of four, ninety times."""
+    many = tuple(
+        replace(one, run=replace(one.run, path=f"runs/{one.run.path.rsplit('/')[1]}/r{i}"))
+        for one in audit.diagnoses
+        for i in range(90)
+    )
+    return write_report(replace(audit, diagnoses=many), tmp_path / "fleet")
+
+
+def test_what_cost_most_is_first_and_rows_are_drawn_as_one_scrolls(fleet: Path, tab: Tab) -> None:
+    page = tab.open(fleet)
+    assert page.text_content("#shown") == "360 shown"
+    assert page.locator("#runs tbody tr").count() == 100
+    assert names(page)[:2] == ["runs/resnet-onecycle/r0", "runs/resnet-onecycle/r1"]
+    assert page.locator("#runs .c-cost").first.text_content() == "0.25 of the loss (10 %)"
+    page.locator("#more").scroll_into_view_if_needed()
+    page.locator("#runs tbody tr").nth(100).wait_for(state="attached")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#runs tbody tr").count() == 360
+    assert len(set(names(page))) == 360
+    assert page.is_hidden("#more")
+
+
+def test_runs_are_chosen_by_fault_schedule_and_framework(fleet: Path, tab: Tab) -> None:
+    page = tab.open(fleet)
+    page.select_option("[data-filter=family]", "CosineAnnealingLR")
+    assert page.text_content("#shown") == "90 of 360 shown"
+    page.select_option("[data-filter=fault]", "LR101 onecycle-stepped-per-epoch")
+    assert page.is_visible("#none")
+    page.click("#clear")
+    page.select_option("[data-filter=fault]", "LR101 onecycle-stepped-per-epoch")
+    page.select_option("[data-filter=framework]", "lightning")
+    page.fill("#filter", "r89")
+    assert names(page) == ["runs/resnet-onecycle/r89", "runs/refused/r89"]
+    page.click("thead [data-sort=path]")
+    assert names(page) == ["runs/refused/r89", "runs/resnet-onecycle/r89"]
+
+
+def test_groups_are_ranked_by_cost_and_unfold(fleet: Path, tab: Tab) -> None:
+    page = tab.open(fleet)
+    page.select_option("#group", "fault")
+    heads = page.locator(".group-name").all_text_contents()
+    assert heads == ["LR101 onecycle-stepped-per-epoch", "LR901 lr-not-observable", "no finding"]
+    assert "180 runs" in page.locator(".group-told").first.text_content()
+    assert "10 % of the loss" in page.locator(".group-told").first.text_content()
+    assert names(page) == []
+    page.focus(".group-head >> nth=2")
+    page.keyboard.press("Enter")
+    assert names(page)[0] == "runs/gpt-small/r0"
+    assert len(names(page)) == 90
+    page.select_option("#group", "framework")
+    assert page.locator(".group-name").all_text_contents() == ["lightning", "framework not known", "transformers"]
+    page.select_option("#group", "")
+    assert len(names(page)) == 100
+
+
 def test_a_single_file_page_draws_its_charts(faulty: Diagnosis, browser: Any, tmp_path: Path, pages: Pages) -> None:
     write_report(Audit((faulty,), (), "0.1.0"), tmp_path / "a", pages=pages, single_file=True)
     (page,) = (tmp_path / "a").glob("run-*.html")

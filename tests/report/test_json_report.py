@@ -17,7 +17,7 @@ from lrdoctor.model.identification import Fit, GroupIdentification, Identificati
 from lrdoctor.model.run import Series, Source
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.report.describe import describe
-from lrdoctor.report.json import document, dumps
+from lrdoctor.report.json import document, dumps, pieces, run_entry
 from lrdoctor.report.strict import strict
 from lrdoctor.schedules import Constant, CosineAnnealingLR, Sequence, StepLR, Stepped, Unknown, Warmup
 
@@ -209,3 +209,14 @@ def test_strict_names_the_place_of_each_number_it_replaced() -> None:
     plain, notes = strict({"a": [1.0, float("-inf")], "b": (np.float32(0.5),)})
     assert plain == {"a": [1.0, None], "b": [0.5]}
     assert notes == ["a[1] is -infinity, written as null"]
+
+
+def test_written_run_by_run_it_is_the_same_text(audit: Audit) -> None:
+    for whole in (audit, Audit((), (), "0.1.0"), Audit(audit.diagnoses[:1], (), "0.1.0")):
+        entries = sorted(map(run_entry, whole.diagnoses), key=lambda entry: entry["path"])
+        assert "".join(pieces(entries, whole.skipped, whole.version)) == dumps(whole)
+
+
+def test_the_text_does_not_hang_on_how_fast_the_machine_is(faulty: Diagnosis) -> None:
+    slower = replace(faulty, counterfactual=replace(faulty.counterfactual, seconds=99.0))
+    assert dumps(Audit((slower,), (), "0.1.0")) == dumps(Audit((faulty,), (), "0.1.0"))

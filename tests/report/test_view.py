@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,14 @@ from lrdoctor.model.arrays import floats, ints
 from lrdoctor.model.diagnosis import Audit, Counterfactual, Diagnosis
 from lrdoctor.model.finding import Remedy
 from lrdoctor.model.trajectory import Curve, GroupTrajectory
+from lrdoctor.report.cost import cost_of
 from lrdoctor.report.numbers import NOTHING
 from lrdoctor.report.page_names import page_names
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.rule_text import Span, blocks
 from lrdoctor.report.view import run_page
 from lrdoctor.report.view_findings import torch_code
-from lrdoctor.report.view_index import index_page
+from lrdoctor.report.view_index import index_page, row_fields, row_from, row_of
 from lrdoctor.schedules import MultiStepLR, Warmup
 
 
@@ -151,12 +153,25 @@ def test_the_index_counts_verdicts_and_keeps_numbers_to_sort_by(audit: Audit) ->
         "Healthy": "1",
     }
     assert page.headline == "2 runs of 4 with a learning-rate fault; 1 could not be judged."
-    row = page.rows[3]
+    assert [row.path for row in page.rows][2:] == ["runs/no-lr/results.csv", "runs/gpt-small"]  # dearest first
+    row = next(row for row in page.rows if row.path == "runs/resnet-onecycle")
+    assert (row.cost, row.share) == ("0.25 of the loss (10 %)", pytest.approx(0.0977, abs=1e-4))
     assert (row.steps, row.steps_key, row.lr_points) == ("10,000", 10_000, "10,300")
     assert [tag.code for tag in row.tags] == ["LR101", "LR201"]
     assert row.spark.executed
     assert row.spark.fix
-    assert not page.rows[1].spark.executed
+    assert not page.rows[2].spark.executed
+    assert (page.filters[0].choices[0].value, page.filters[0].choices[0].count) == (row.fault, "2")
+
+
+def test_a_run_that_was_not_estimated_is_ranked_by_its_summed_learning_rate(refused: Diagnosis) -> None:
+    assert cost_of(refused).text.endswith("× less LR")
+    assert cost_of(refused).share is None
+
+
+def test_a_row_survives_being_written(faulty: Diagnosis) -> None:
+    row = row_of(faulty, "a.html")
+    assert row_from(json.loads(json.dumps(row_fields(row)))) == row
 
 
 def test_the_headline_clears_no_run_that_could_not_be_judged(audit: Audit) -> None:

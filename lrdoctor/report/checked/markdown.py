@@ -5,9 +5,10 @@ from __future__ import annotations
 from lrdoctor.model.checked import Checked, CheckedConfig
 from lrdoctor.model.finding import Finding
 from lrdoctor.model.place import Place
+from lrdoctor.report.brief import CURVE_WIDTH
 from lrdoctor.report.checked.curves import plan_curves
 from lrdoctor.report.checked.words import headline, open_questions, plan_words
-from lrdoctor.report.markdown import CURVE_WIDTH, MARKER, ROOM, code_block, escape, fill, html_text, table_code
+from lrdoctor.report.markdown import MARKER, ROOM, code_block, escape, fill, html_text, table_code
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.place import shown
 from lrdoctor.report.words import severity_rank

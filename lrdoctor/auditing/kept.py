@@ -1,0 +1,142 @@
+"""An audit whose runs are on a disk: what the command line works with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from lrdoctor import __version__
+from lrdoctor.auditing.crews import Hands
+from lrdoctor.auditing.options import Options, Progress, rules_of
+from lrdoctor.auditing.record import MakeRecord, Record, data_of, page_of
+from lrdoctor.auditing.rounds import Ask, in_two_rounds
+from lrdoctor.auditing.spool import Spool
+from lrdoctor.auditing.task import Job
+from lrdoctor.auditing.whole import all_skipped
+from lrdoctor.model.diagnosis import Skipped
+from lrdoctor.readers.discover import discover
+from lrdoctor.report.brief import Brief, brief_from
+from lrdoctor.report.tally import Tally
+from lrdoctor.report.view_index import IndexRow, row_from
+
+if TYPE_CHECKING:
+    from lrdoctor.auditing.cache import Cache
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Everything one audit found; runs are named by their place in `paths`, which is sorted.
+
+    `copies` are those whose name and first record another run has too.
+    """
+
+    paths: tuple[str, ...]
+    copies: frozenset[int]
+    skipped: tuple[Skipped, ...]
+    tally: Tally
+    spool: Spool
+    version: str = __version__
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """The runs' entries of the JSON document."""
+        return map(self._entry, range(len(self.paths)))
+
+    def _entry(self, place: int) -> dict[str, Any]:
+        data = self._data(place)
+        entry: dict[str, Any] = data["entry"]
+        if place in self.copies:
+            for finding in entry["findings"]:
+                finding["id"] = data["copied"][finding["id"]]
+        return entry
+
+    def told(self) -> Iterator[dict[str, list[Any]]]:
+        """What is said of each run in a terminal."""
+        return (self._data(place)["told"] for place in range(len(self.paths)))
+
+    def pages(self) -> Iterator[str]:
+        """The runs' pages, with marks where the report is to fill in something."""
+        return (page_of(self.spool.page(place)) for place in range(len(self.paths)))
+
+    def brief(self, place: int) -> Brief:
+        return brief_from(self._data(place)["brief"])
+
+    def row(self, place: int) -> IndexRow:
+        return row_from(self._data(place)["row"])
+
+    def _data(self, place: int) -> Any:
+        return data_of(self.spool.data(place))
+
+
+class KeptBriefs:
+    """The runs in brief, read back one by one."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def __len__(self) -> int:
+        return len(self._kept.paths)
+
+    def __iter__(self) -> Iterator[Brief]:
+        return map(self._kept.brief, range(len(self)))
+
+
+class KeptRows:
+    """The rows of the report's first page, read back one by one; `names` are the names of the runs' pages."""
+
+    def __init__(self, kept: Kept, names: Sequence[str]) -> None:
+        self._kept = kept
+        self._names = names
+
+    def __iter__(self) -> Iterator[IndexRow]:
+        return map(self.__getitem__, range(len(self._names)))
+
+    def __getitem__(self, place: int) -> IndexRow:
+        return replace(self._kept.row(place), page=self._names[place])
+
+
+def audit_kept(
+    paths: Sequence[str],
+    options: Options,
+    progress: Progress = lambda *_: None,
+    *,
+    pages: bool = True,
+    cache: Cache | None = None,
+    client: Any = None,
+) -> Kept:
+    """Audit every run below `paths` as `audit` does, in memory that does not grow with their number.
+
+    `pages` says whether the runs' pages are made; runs that `cache` knows are not audited again.
+    `client` is a `distributed.Client`, or the address of a scheduler.
+    """
+    rules = rules_of(options)
+    found = discover(paths)
+    job = Job(options, MakeRecord(pages))
+    if client is not None:
+        job = job.for_elsewhere()
+    records: dict[int, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
+    keys: dict[int, str] = {}
+    spool = Spool()
+
+    def keep(place: int, record: Record) -> None:
+        records[place] = (record.verdict, record.severities, record.left_out)
+        keys[place] = record.key
+        spool.keep(place, record)
+
+    with Hands(options, client, progress) as hands:
+        ask: Ask[Record] = partial(hands.results, job)
+        if cache is not None:
+            from lrdoctor.auditing.recall import Recall, job_mark
+
+            ask = Recall(cache, job_mark(job), pages).before(ask)
+        lost = in_two_rounds(found.runs, rules, options, ask, keep)
+    places = [place for place in sorted(records) if place not in lost]
+    tally = Tally()
+    for place in places:
+        tally.add(*records[place])
+    kept_paths = tuple(found.runs[place].path for place in places)
+    times = Counter(keys[place] for place in places)
+    copies = frozenset(new for new, place in enumerate(places) if times[keys[place]] > 1)
+    return Kept(kept_paths, copies, all_skipped(found.skipped, lost.values()), tally, spool.only(places))
