@@ -17,7 +17,7 @@ from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Choice, GroupTrajectory, Segment, StepUnit, Trajectory
 from lrdoctor.report.describe import describe
 from lrdoctor.report.dialects import framework_code
-from lrdoctor.report.finding_ids import finding_ids
+from lrdoctor.report.finding_ids import finding_ids, ids_of
 from lrdoctor.report.pages import Pages
 from lrdoctor.report.resume_code import resume_state
 from lrdoctor.report.strict import strict
@@ -72,8 +72,9 @@ def dumped(tree: object) -> str:
     return json.dumps(tree, sort_keys=True, indent=2, allow_nan=False)
 
 
-def run_entry(diagnosis: Diagnosis, ids: Sequence[str]) -> dict[str, Any]:
-    """The contract's entry of a run, as a tree of JSON types; `ids` are those of its findings."""
+def run_entry(diagnosis: Diagnosis, ids: Sequence[str] | None = None) -> dict[str, Any]:
+    """The contract's entry of a run, as a tree of JSON types; `ids` of its findings where others have taken its own."""
+    ids = ids_of(diagnosis).own if ids is None else ids
     trajectory = diagnosis.trajectory
     named = sorted(zip(diagnosis.findings, ids, strict=True), key=lambda pair: weight(pair[0]))
     fields = {
