@@ -1,6 +1,6 @@
 """Audits of thousands of generated runs: two processes against one, a second audit against the first, and memory.
 
-    python bench/fleet.py [--runs 2000] [--sample 100] [--steps 500] [--rounds 3]
+    python bench/fleet.py [--runs 2000] [--sample 300] [--steps 500] [--rounds 3]
 
 All audits are of the command line, each in a process of its own, with the report and the JSON written.
 
@@ -144,7 +144,7 @@ def first_and_second(folder: Path, work: Path, jobs: int) -> None:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", type=int, default=2000)
-    asked.add_argument("--sample", type=int, default=100)
+    asked.add_argument("--sample", type=int, default=300)
     asked.add_argument("--steps", type=int, default=500)
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--jobs", type=int, default=2)
