@@ -14,7 +14,8 @@ Lower the peak to 0.3 to 0.5 of the learning rate at which it broke down. Or mak
 times as long, clipping gradients at norm 1, beta2 = 0.95 for Adam. An LR range test finds the limit in a few hundred
 updates.
 
-Not reported: range tests, single outliers, bumps that recover, a loss that rises slowly (overfitting, reinforcement
+Not reported: range tests, single outliers, bumps that recover, a loss that a warm restart has lifted to what it was at
+this learning rate before, a loss that rises slowly (overfitting, reinforcement
 learning, adversarial training), breakdowns long after the peak or at a low learning rate, and evaluation losses.
 
 ## Options
@@ -41,6 +42,7 @@ from lrdoctor import (
     Case,
     Constant,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     ExponentialLR,
     Finding,
     Fit,
@@ -73,6 +75,8 @@ SUDDEN = 0.05
 """It must come about within this share of the log; what rises slowly has another cause (chosen by us)."""
 NEARLY_ALL = 0.9
 """Quantile of the losses before that the median of those after must exceed (chosen by us)."""
+LOW, HIGH = 0.5, 0.9
+"""Of the learning rate at the breakdown: between two times above HIGH it was below LOW (chosen by us)."""
 SMOOTHED = 5  # points of the running median in which single outliers vanish
 
 WARM = Warmup(CosineAnnealingLR(0.01, T_max=800), 200, 0.01)
@@ -99,6 +103,11 @@ CASES = (
     Case("a loss as noisy as it is high, whose last values are above its lowest",
          _breaks(Warmup(CosineAnnealingLR(0.01, T_max=800), 190, 0.01), 0, steps=200,
                  loss=synth.Loss(floor=1.5, fall=1.0, noise=0.6))),
+    Case("a warm restart lifts the loss to half of what the first cycle began with",
+         _breaks(CosineAnnealingWarmRestarts(0.05, 400, 2), 0, loss=synth.Loss(floor=0.2, fall=3.0),
+                 spikes=(synth.Spike(402, 1.2),), steps=700)),
+    Case("and to more than that", _breaks(CosineAnnealingWarmRestarts(0.05, 400, 2), 0,
+         loss=synth.Loss(floor=0.2, fall=3.0), spikes=(synth.Spike(402, 9.0),), steps=700), fires=True, cured=CALM),
     Case("a constant learning rate, in the middle of the training", _breaks(Constant(0.01), 500)),
     Case("a range test", _breaks(ExponentialLR(1e-5, 1.01), 700)),
     Case("one value that is no number",
@@ -139,7 +148,9 @@ def divergence_near_peak_lr(
     if _range_test(fit, trajectory):
         return
     found = _breakdown(loss, at, trajectory, fit)
-    if found is not None and found.lr >= share * found.peak and _just_arrived(found, trajectory, fit):
+    if found is None or _is_usual_there(found, loss, trajectory):
+        return
+    if found.lr >= share * found.peak and _just_arrived(found, trajectory, fit):
         yield _finding(found, trajectory, fit)
 
 
@@ -210,6 +221,19 @@ def _breakdown(loss: LossCurve, at: int, trajectory: Trajectory, fit: Fit) -> Br
     later = loss.values[at:]
     after = float(np.median(later)) if np.isfinite(later).all() else float("nan")
     return Breakdown(step, float(earlier.min()), after, float(group.lr[known][index]), peak)
+
+
+def _is_usual_there(found: Breakdown, loss: LossCurve, trajectory: Trajectory) -> bool:
+    """Whether the loss is no higher than when the learning rate was as high in an earlier cycle."""
+    group = trajectory.lead
+    assert group is not None
+    lr = np.interp(loss.steps, group.steps, group.lr)
+    fallen = np.flatnonzero((loss.steps < found.step) & (lr < LOW * found.lr))
+    if not len(fallen) or not np.isfinite(found.after):
+        return False
+    earlier = loss.values[: fallen[-1]][lr[: fallen[-1]] >= HIGH * found.lr]
+    usual = earlier[np.isfinite(earlier)]
+    return len(usual) >= SMOOTHED and found.after <= float(np.quantile(usual, NEARLY_ALL))
 
 
 def _just_arrived(found: Breakdown, trajectory: Trajectory, fit: Fit) -> bool:

@@ -222,7 +222,9 @@ def _restart(
     allowed = tolerance * peak + trajectory.lr_quantum
     if np.abs(lrs - due).max() < max(damage * peak, 3.0 * allowed):
         return None
-    for step in _places(trajectory, float(group.steps[earlier][-1]), float(steps[0])):
+    # Steps after a checkpoint are logged twice: the earlier session may have gone on past the place.
+    last = min(float(group.steps[earlier][-1]), float(steps[0]) - _interval(trajectory))
+    for step in _places(trajectory, last, float(steps[0])):
         for silent in (True, False):
             anew = _continued(before, begun, steps, lrs, step) if silent else _anew(before, begun, steps - step)
             # A scheduler that was built before the optimizer's state was loaded sets its LR at its first step only.

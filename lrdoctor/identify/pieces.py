@@ -13,6 +13,7 @@ from lrdoctor.model.arrays import FloatArray
 from lrdoctor.model.identification import Fit
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.model.trajectory import GroupTrajectory, Trajectory
+from lrdoctor.schedules import Stepped
 
 _FEWEST = 4  # points: a shorter piece is not cut off from its neighbour
 _USUAL = 50  # points that tell how often the LR was logged
@@ -22,6 +23,7 @@ _HEAD = 0.1  # share of the steps before the first logged point that make a log 
 _SHAPELESS = ("LinearLR", "ExponentialLR", "PolynomialLR")  # any part of these looks like another one of them
 _EXTRAPOLATED = 1.25  # times the highest logged LR
 _GOOD = 1e-4  # fit error: a curve this close all along is not looked into for breaks
+_MOST_UNSEEN = 100.0  # steps between two points, at each of which a schedule may have begun again
 _CONTINUES = 3.0  # roundings: so well must the schedule before a restart foretell the points after it
 
 
@@ -120,6 +122,24 @@ class _Log:
         off = np.abs(fit.whole.lr_at(self.steps[begin:end]) - self.lr[begin:end])
         return bool((off <= _CONTINUES * self.tol[begin:end]).all())
 
+    def _begun_again(self, fit: Fit, begin: int, end: int, first: float) -> Fit | None:
+        """The schedule before `begin` from its first step on, begun at `first` or at a step that was not logged."""
+        if fit.family in ("Unknown", "Constant", "RangeTest") or not fit.exact or begin == 0:
+            return None
+        steps, lr = self.steps[begin:end], self.lr[begin:end]
+        again = fit.whole if isinstance(fit.whole, Stepped) and fit.whole.updates_per_tick == 1.0 else None
+        whole = again or Stepped(fit.whole, 1.0, fit.stepped)
+        gap = max(self.steps[begin] - self.steps[begin - 1], self._gap(0))  # steps after a checkpoint are logged twice
+        starts = np.arange(self.steps[begin], self.steps[begin] - min(gap, _MOST_UNSEEN), -1.0)
+        for start in dict.fromkeys([*([first] if first else []), *starts.tolist()]):
+            begun = replace(whole, first_update=start)
+            off = np.abs(begun.lr_at(steps) - lr)
+            if bool((off <= self.tol[begin:end]).all()):
+                error = float(off.max() / lr.max())
+                here = replace(fit, first_step=float(steps[0]), last_step=float(steps[-1]))
+                return replace(here, whole=begun, fit_error=error)
+        return None
+
     def _extended(self, fit: Fit, end: int) -> Fit:
         begin = int(np.searchsorted(self.steps, fit.first_step))
         off = np.abs(fit.whole.lr_at(self.steps[begin:end]) - self.lr[begin:end])
@@ -128,6 +148,9 @@ class _Log:
 
     def _read_piece(self, begin: int, end: int, first: float, before: Fit | None) -> list[Fit]:
         """A session on its own clock, which may have started over; a break inside it is looked for too."""
+        again = self._begun_again(before, begin, end, first) if before is not None else None
+        if again is not None:
+            return [again]
         known = before.schedule.horizon if before is not None and before.steps_per_tick == 1.0 else None
         horizons = (float(known),) if known else ()
         fit = self.read(begin, end, first, horizons)
@@ -146,7 +169,7 @@ class _Log:
                 continue
             if self._foretold(left, cut, end):
                 return [self._extended(left, end)]
-            right = self.read(cut, end, float(self.steps[cut]))
+            right = self._begun_again(left, cut, end, 0.0) or self.read(cut, end, float(self.steps[cut]))
             parts = [right] if right.exact else self.read_broken(cut, end, right, depth - 1)
             if all(part.exact for part in parts):
                 return [left, *parts]

@@ -53,6 +53,20 @@ def test_a_restart_is_found_where_no_session_was_told(
     assert (first.last_step, second.first_step) == (349.0, 350.0)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_cycle_that_starts_over_between_two_logged_points(
+    told: bool, executed: Callable[..., FloatArray], logged: Callable[..., Any]
+) -> None:
+    """Resumed at step 444, logged every five updates; the earlier session had logged step 445 before it was stopped."""
+    cycle = executed(lambda o: OneCycleLR(o, 0.01, total_steps=1073), 700)
+    early, late = np.arange(0, 446, 5), np.arange(448, 1069, 5)
+    lr, steps = np.concatenate([cycle[early], cycle[late - 444]]), np.concatenate([early, late]).astype(float)
+    first, second = fits_of(logged(lr, steps, resumes=(448,) if told else ()))
+    assert first.schedule == second.schedule
+    assert second.whole.lr_at([444.0])[0] == pytest.approx(0.0004)
+    assert second.exact
+
+
 def test_steps_that_start_over(executed: Callable[..., FloatArray], logged: Callable[..., Any]) -> None:
     """StepLR keeps its value on resume, but its next drop comes step_size after the restart."""
     lr = executed(lambda o: StepLR(o, 100), 250)
