@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from faults import FAULTS, setting
 
 from lrdoctor.auditing import Options, audit
@@ -35,13 +37,17 @@ class Verdict:
         return tuple(code for code, grade in self.found.items() if grade != "info" and code not in right)
 
 
-def verdicts(draws: int, seed: int, faults: Iterable[str] = FAULTS) -> Iterator[Verdict]:
+def verdicts(draws: int, seed: int, jobs: int, faults: Iterable[str] = FAULTS) -> Iterator[Verdict]:
     """Each fault `draws` times, with its healthy twin."""
-    for number, name in enumerate(faults):
-        for draw in range(draws):
-            here = seed + 1000 * number + draw
-            for faulty in (True, False):
-                yield Verdict(name, faulty, here, _audited(name, faulty, here))
+    drawn = [(name, seed + 1000 * number + draw) for number, name in enumerate(faults) for draw in range(draws)]
+    runs = [(name, faulty, here) for name, here in drawn for faulty in (True, False)]
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_verdict, runs, chunksize=4)
+
+
+def _verdict(run: tuple[str, bool, int]) -> Verdict:
+    torch.set_num_threads(1)
+    return Verdict(*run, _audited(*run))
 
 
 def _audited(name: str, faulty: bool, seed: int) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import transformers
 from logs import Floats
+from other_libraries import by_mmengine, by_timm
 from torch.optim import lr_scheduler as torch_schedulers
 
 Make = Callable[[torch.optim.Optimizer], Any]
@@ -109,8 +110,35 @@ def constant(rng: Rng) -> Labelled:
     return draw.labelled("Constant", make, numbers)
 
 
+def _timm(draw: Draw, family: str, name: str, numbers: Mapping[str, float], **given: Any) -> Labelled:
+    """timm's scheduler behind its linear warmup or none, which goes before it (`warmup_prefix`) or stands in for it."""
+    rng, known = draw.rng, dict(numbers)
+    warm, prefix = int(rng.choice([0.0, 0.0, 0.05, 0.1]) * draw.ticks), bool(rng.random() < 0.5)
+    if warm:
+        given |= {"warmup_t": warm, "warmup_lr_init": 0.01 * draw.lr, "warmup_prefix": prefix}
+        known["warmup_steps"] = warm * draw.per_tick
+    updates = draw.updates + (warm * draw.per_tick if warm and prefix else 0)
+    lrs = by_timm(name, draw.lr, updates, draw.per_tick, **given)
+    return Labelled(family, "timm", lrs, known, draw.per_tick, complete=draw.run_ticks == draw.ticks)
+
+
+def _mmengine(draw: Draw, family: str, name: str, numbers: Mapping[str, float], **given: Any) -> Labelled:
+    """mmengine's scheduler by iteration, in half of the draws behind its LinearLR."""
+    total = draw.ticks * draw.per_tick
+    warm = int(draw.rng.choice([0.0, 0.05]) * total)
+    ramp = [("LinearLR", {"start_factor": 0.01, "begin": 0, "end": warm})] if warm else []
+    main = {"begin": warm, "end": total, **given}
+    lrs = by_mmengine(draw.lr, draw.updates, *ramp, (name, main))
+    known = {**numbers, **({"warmup_steps": float(warm)} if warm else {})}
+    return Labelled(family, "mmengine", lrs, known, complete=draw.run_ticks == draw.ticks)
+
+
 def steps(rng: Rng) -> Labelled:
     draw = frame(rng)
+    if rng.random() < 0.2:
+        gamma, size = float(rng.choice([0.1, 0.5, 0.9])), max(3, int(draw.run_ticks * 0.85) // 4)
+        numbers = {"peak_lr": draw.lr, "step_size": size * draw.per_tick, "gamma": gamma}
+        return _timm(draw, "StepLR", "StepLRScheduler", numbers, decay_t=size, decay_rate=gamma)
     gamma = float(rng.choice([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]))
     drops = int(rng.integers(3, 4 if gamma < 0.3 else 8))
     size = max(3, int(draw.run_ticks * 0.85) // drops)
@@ -152,14 +180,35 @@ def linear(rng: Rng) -> Labelled:
 def polynomial(rng: Rng) -> Labelled:
     draw = frame(rng)
     power = float(rng.choice([0.5, 0.9, 1.5, 2.0, 3.0]))
+    known = {"peak_lr": draw.lr, "total_iters": draw.ticks * draw.per_tick, "power": power}
+    library = rng.random()
+    if library < 0.2:
+        return _timm(draw, "PolynomialLR", "PolyLRScheduler", known, t_initial=draw.ticks, power=power, lr_min=0.0)
+    if library < 0.4 and draw.per_tick == 1:
+        known["total_iters"] -= 1  # mmengine's is at its end with the last iteration
+        return _mmengine_decline(draw, "PolynomialLR", "PolyLR", known, "total_iters", power=power, eta_min=0.0)
     make, numbers, left = warm(draw, lambda left: lambda o: torch_schedulers.PolynomialLR(o, left, power))
     return draw.labelled("PolynomialLR", make, {**numbers, "total_iters": left * draw.per_tick, "power": power})
 
 
+def _mmengine_decline(
+    draw: Draw, family: str, name: str, known: Mapping[str, float], horizon: str, **given: Any
+) -> Labelled:
+    """One that falls from the end of the warmup to the end of the run: its own length is what the warmup leaves."""
+    made = _mmengine(draw, family, name, known, **given)
+    return replace(made, numbers={**made.numbers, horizon: known[horizon] - made.numbers.get("warmup_steps", 0.0)})
+
+
 def cosine(rng: Rng) -> Labelled:
     draw = frame(rng)
-    if rng.random() < 0.4:
+    library = rng.random()
+    if library < 0.35:
         return _transformers(draw, "CosineAnnealingLR", "cosine", {"eta_min": 0.0}, "T_max")
+    known = {"peak_lr": draw.lr, "T_max": draw.ticks * draw.per_tick, "eta_min": 0.0}
+    if library < 0.5:
+        return _timm(draw, "CosineAnnealingLR", "CosineLRScheduler", known, t_initial=draw.ticks, lr_min=0.0)
+    if library < 0.65 and draw.per_tick == 1:
+        return _mmengine_decline(draw, "CosineAnnealingLR", "CosineAnnealingLR", known, "T_max", eta_min=0.0)
     eta_min = float(rng.choice([0.0, 0.0, 0.01, 0.1])) * draw.lr
     make, numbers, left = warm(draw, lambda left: lambda o: torch_schedulers.CosineAnnealingLR(o, left, eta_min))
     return draw.labelled("CosineAnnealingLR", make, {**numbers, "T_max": left * draw.per_tick, "eta_min": eta_min})

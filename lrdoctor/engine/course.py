@@ -14,6 +14,7 @@ from lrdoctor.model.identification import Fit, Identification
 from lrdoctor.model.run import Checkpoint, SchedulerState
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.model.trajectory import Trajectory
+from lrdoctor.schedules import Sequence as Steps
 from lrdoctor.schedules import Stepped, Warmup
 
 EPOCH_SLACK = 1.0
@@ -114,8 +115,13 @@ def _ticks(fit: Fit, step: float) -> float:
 
 
 def _warmup_ticks(whole: Schedule) -> float:
-    inner = whole.schedule if isinstance(whole, Stepped) else whole
-    return inner.steps if isinstance(inner, Warmup) else 0.0
+    match whole.schedule if isinstance(whole, Stepped) else whole:
+        case Warmup(steps=steps):
+            return steps
+        case Steps(parts=(_, _), milestones=(begun,)):  # a ramp that is at the peak before the main schedule begins
+            return begun
+        case _:
+            return 0.0
 
 
 def course_of_checkpoint(trajectory: Trajectory, checkpoint: Checkpoint) -> Course | None:

@@ -23,6 +23,7 @@ _HEAD = 0.1  # share of the steps before the first logged point that make a log 
 _SHAPELESS = ("LinearLR", "ExponentialLR", "PolynomialLR")  # any part of these looks like another one of them
 _EXTRAPOLATED = 1.25  # times the highest logged LR
 _GOOD = 1e-4  # fit error: a curve this close all along is not looked into for breaks
+_OFF_CLOCK = 2.0  # steps by which the ticks of a schedule that begins with the log may be off
 _MOST_UNSEEN = 100.0  # steps between two points, at each of which a schedule may have begun again
 _CONTINUES = 3.0  # roundings: so well must the schedule before a restart foretell the points after it
 
@@ -127,12 +128,12 @@ class _Log:
         if fit.family in ("Unknown", "Constant", "RangeTest") or not fit.exact or begin == 0:
             return None
         steps, lr = self.steps[begin:end], self.lr[begin:end]
-        again = fit.whole if isinstance(fit.whole, Stepped) and fit.whole.updates_per_tick == 1.0 else None
-        whole = again or Stepped(fit.whole, 1.0, fit.stepped)
+        whole = fit.whole if isinstance(fit.whole, Stepped) else Stepped(fit.whole, 1.0, fit.stepped)
+        off_clock = whole.first_update if abs(whole.first_update) <= _OFF_CLOCK else 0.0
         gap = max(self.steps[begin] - self.steps[begin - 1], self._gap(0))  # steps after a checkpoint are logged twice
         starts = np.arange(self.steps[begin], self.steps[begin] - min(gap, _MOST_UNSEEN), -1.0)
         for start in dict.fromkeys([*([first] if first else []), *starts.tolist()]):
-            begun = replace(whole, first_update=start)
+            begun = replace(whole, first_update=start + off_clock)
             off = np.abs(begun.lr_at(steps) - lr)
             if bool((off <= self.tol[begin:end]).all()):
                 error = float(off.max() / lr.max())
