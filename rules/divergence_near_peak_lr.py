@@ -73,6 +73,8 @@ MIN_POINTS = 20
 """A shorter loss curve shows no breakdown (chosen by us)."""
 SUDDEN = 0.05
 """It must come about within this share of the log; what rises slowly has another cause (chosen by us)."""
+EXPLODED, EXPLODES_FROM = 1000.0, 0.1
+"""Times the first loss, if that is not next to nothing, as losses of values in reinforcement learning are (by us)."""
 NEARLY_ALL = 0.9
 """Quantile of the losses before that the median of those after must exceed (chosen by us)."""
 LOW, HIGH = 0.5, 0.9
@@ -93,6 +95,9 @@ CASES = (
     Case("three times its lowest value, just after the warmup",
          _breaks(WARM, 0, loss=synth.Loss(), spikes=(synth.Spike(230, 9.0),)), fires=True, cured=CALM),
     Case("OneCycleLR, at its top", _breaks(OneCycleLR(0.1, total_steps=1000), 300), fires=True, cured=CALM),
+    Case("from the first updates on, without a warmup",
+         _breaks(CosineAnnealingLR(0.3, T_max=1000), 0, loss=synth.Loss(), spikes=(synth.Spike(12, 1e5),)),
+         fires=True, cured=CALM),
     Case("the loss is calm", CALM),
     Case("a bump that recovers",
          _breaks(WARM, 0, loss=synth.Loss(), spikes=(synth.Spike(190, 9.0, lasts=60),))),
@@ -166,6 +171,8 @@ def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int 
     """Index of the first point after which the loss never comes near its lowest value again; None without one."""
     smooth = _running_median(values)
     finite = np.isfinite(smooth)
+    if (exploded := _explodes_at(values)) is not None:
+        return exploded
     if not finite[:SMOOTHED].all():
         return None
     low = np.minimum.accumulate(np.where(finite, smooth, np.inf))
@@ -181,6 +188,17 @@ def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int 
     if not finite[start] or (_sudden(smooth, low, start, rise) and _above_noise(values, start)):
         return start
     return None
+
+
+def _explodes_at(values: Array) -> int | None:
+    """Where a loss that was never low left its beginning behind by orders of magnitude, and stayed there."""
+    begin = float(values[0])
+    if not begin >= EXPLODES_FROM:
+        return None
+    gone = ~(np.abs(values) < EXPLODED * begin)  # not finite ones too
+    at = int(np.argmax(gone)) if gone.any() else 0
+    tenth = max(len(values) // 10, SMOOTHED)
+    return at if 0 < at <= tenth and gone[at:].mean() > NEARLY_ALL else None
 
 
 def _running_median(values: Array) -> Array:

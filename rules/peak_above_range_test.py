@@ -2,7 +2,8 @@
 
 ## What it does
 Compares the peak of a run with a learning-rate range test of the same training that was audited with it: a sweep whose
-loss falls, is lowest at some learning rate, and rises or breaks after it. It reports a peak above that learning rate.
+loss falls, is lowest at some learning rate, and rises or breaks after it. It reports a peak above the highest learning
+rate at which the loss was not yet clearly (by three standard errors of its noise) above its lowest.
 
 ## Why is this bad?
 Where the loss of a range test is lowest the learning rate is already as high as the model bears: beyond it the updates
@@ -17,7 +18,7 @@ Not reported: range tests in another folder, of another loss, another first loss
 names) or another batch size, and tests that were stopped before the loss came back.
 
 ## Options
-- `factor`: accepted peak, as a multiple of the learning rate of the lowest loss.
+- `factor`: accepted peak, as a multiple of that learning rate.
 
 ## References
 - Smith 2017, "Cyclical learning rates for training neural networks", section 3.3
@@ -47,6 +48,9 @@ from lrdoctor import (
 
 SAFE = 1.0 / 3.0
 """Part of the learning rate of the lowest loss that is proposed as peak (Smith 2018 takes a third to a tenth)."""
+
+NOISY = 3.0
+"""Standard errors by which the first losses may differ (chosen by us)."""
 
 TEST = synth.run(
     RangeTest(1e-4, 10.0, num_iter=200), steps=200, optimizer="SGD", spikes=(synth.Spike(160, 6.0),), path="synth/test"
@@ -98,7 +102,7 @@ def _same_training(own: Sibling, test: Sibling) -> bool:
     """
     other_batch = own.batch_size is not None and test.batch_size is not None and own.batch_size != test.batch_size
     same_optimizer = own.optimizer is not None and own.optimizer == test.optimizer
-    return own.lies_beside(test) and same_optimizer and own.started_as(test) and not other_batch
+    return own.lies_beside(test) and same_optimizer and own.started_as(test, errors=NOISY) and not other_batch
 
 
 def _finding(trajectory: Trajectory, fit: Fit, test: Sibling, peak: float, limit: float) -> Finding:
@@ -106,8 +110,8 @@ def _finding(trajectory: Trajectory, fit: Fit, test: Sibling, peak: float, limit
     seen = contrast(trajectory, fit.whole, schedule)
     return Finding(
         measured=(
-            f"The peak learning rate {peak:.3g} is {peak / limit:.2g} times the {limit:.3g} at which the loss of the "
-            f"range test {test.path} was lowest."
+            f"The peak learning rate {peak:.3g} is {peak / limit:.2g} times {limit:.3g}, the highest at which the loss "
+            f"of the range test {test.path} was at its lowest, as far as its noise tells."
         ),
         expected=(
             f"A peak of about a third of that, {SAFE * limit:.3g}: {seen.expected:.3g} at step {seen.worst_step:.0f}, "

@@ -401,6 +401,23 @@ def unscaled_batch(s: Setting, faulty: bool) -> None:
         run.write(s.folder / name, s.logger, s.cadence, {"model": "mlp"})
 
 
+def above_range_test(s: Setting, faulty: bool) -> None:
+    """A sweep to where the loss breaks, and beside it a training with a peak above that LR (or at a tenth of it)."""
+    updates = 300
+    sweep = s.training(optimizer="SGD", lr=1e-4)
+    sweep.schedule(lambda o: ls.LambdaLR(o, lambda t: 1e5 ** (t / (updates - 1))))
+    sweep.train(updates)
+    losses = np.nan_to_num(np.asarray(sweep.losses), nan=1e9, posinf=1e9)
+    smooth = np.convolve(np.minimum(losses, 1e3), np.full(15, 1 / 15), "valid")
+    broken = int(np.flatnonzero(smooth > 2.0 * smooth[0])[0]) + 7
+    breaks = 1e-4 * 1e5 ** (broken / (updates - 1))
+    run = s.training(optimizer="SGD", lr=float(f"{breaks * (1.5 if faulty else 0.1):.1g}"))
+    run.schedule(cosine(s.total))
+    run.train()
+    for name, one in (("sweep", sweep), ("run", run)):
+        one.write(s.folder / name, s.logger, 1, {"model": "mlp", "optimizer": "SGD"})
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`also` are codes that name the same fault from another side: right answers too."""
@@ -440,6 +457,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("LR502", warmup_never_ends),
         Fault("LR503", spike),
         Fault("LR504", diverges),
+        Fault("LR505", above_range_test, ("LR504",)),
         Fault("LR601", wrong_mode),
         Fault("LR602", plateau_stuck),
     )

@@ -18,6 +18,7 @@ FINAL_SHARE = 0.05
 """The final loss is the median over this share of the logged losses."""
 FIRST_LOSSES = 5
 """The first loss is the median over so many logged losses."""
+_MAD, _MEDIAN = 1.4826, 1.25  # a normal distribution's standard deviation in its MAD; a median's error in a mean's
 SAME_START = 0.1
 """First losses that differ by no more than this fraction speak of one model on one task (chosen by us)."""
 
@@ -28,7 +29,8 @@ class Sibling:
 
     `optimizer` is the class as the run's files name it, `peak_lr` the planned peak where the schedule is known,
     `first_loss` the loss before much was learned, `final_loss` NaN where the losses end in non-finite values; both are
-    of the series `loss_tag`. `range_limit` is the LR of the lowest loss where the run is a range test.
+    of the series `loss_tag`. `first_error` is the standard error of `first_loss`. `range_limit` is where a range test's
+    loss was still at its lowest.
     """
 
     path: str
@@ -41,20 +43,18 @@ class Sibling:
     model: str | None
     loss_tag: str | None = None
     first_loss: float | None = None
+    first_error: float = 0.0
     range_limit: float | None = None
 
-    def started_like(self, trajectory: Trajectory) -> bool:
-        """Whether that run logged the same loss, with about the same value before anything was learned."""
-        mine, curve = first_loss(trajectory), trajectory.loss
-        if mine is None or self.first_loss is None or curve is None or curve.tag != self.loss_tag:
-            return False
-        return abs(mine - self.first_loss) <= SAME_START * abs(self.first_loss)
+    def started_as(self, other: Sibling, *, errors: float = 0.0) -> bool:
+        """Whether both logged the same loss, with about the same value before anything was learned.
 
-    def started_as(self, other: Sibling) -> bool:
-        """The same of two runs in short."""
+        `errors`: by so many standard errors they may differ beyond that.
+        """
         if self.first_loss is None or other.first_loss is None or self.loss_tag != other.loss_tag:
             return False
-        return abs(self.first_loss - other.first_loss) <= SAME_START * abs(other.first_loss)
+        allowed = SAME_START * abs(other.first_loss) + errors * float(np.hypot(self.first_error, other.first_error))
+        return abs(self.first_loss - other.first_loss) <= allowed
 
     def lies_beside(self, other: Sibling) -> bool:
         """Whether both runs lie in one folder."""
@@ -115,6 +115,7 @@ def sibling_of(run: Run, trajectory: Trajectory, identification: Identification)
         model=model if isinstance(model, str) else None,
         loss_tag=trajectory.loss.tag if trajectory.loss is not None else None,
         first_loss=first_loss(trajectory),
+        first_error=_first_error(trajectory),
         range_limit=range_limit(trajectory, identification),
     )
 
@@ -124,6 +125,14 @@ def _peak_lr(trajectory: Trajectory, identification: Identification) -> float | 
     known = lead is not None and lead.fit.family != "Unknown"
     peak = lead.fit.peak_lr if lead is not None and known else trajectory.peak_lr
     return peak if np.isfinite(peak) and peak > 0 else None
+
+
+def _first_error(trajectory: Trajectory) -> float:
+    """By how much the median of the first losses scatters, as told by the steps between some more of them."""
+    curve = trajectory.loss
+    steps = np.abs(np.diff(curve.values[: 4 * FIRST_LOSSES])) if curve is not None else np.empty(0)
+    scatter = float(np.median(steps)) if len(steps) else 0.0
+    return _MAD * _MEDIAN * scatter / (2.0 * FIRST_LOSSES) ** 0.5 if np.isfinite(scatter) else 0.0
 
 
 def first_loss(trajectory: Trajectory) -> float | None:

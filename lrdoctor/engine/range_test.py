@@ -1,4 +1,4 @@
-"""What a learning-rate range test found: the learning rate at which the loss was lowest before it rose again."""
+"""What a learning-rate range test found: up to which learning rate the loss was at its lowest before it rose again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from lrdoctor.model.trajectory import Trajectory
 SWEEP = 10.0
 """A sweep goes through at least this factor (chosen by us)."""
 SMOOTHED = 5
-"""Losses are smoothed by a median over so many (chosen by us)."""
+"""Losses are smoothed by a median over so many, or a twentieth of the sweep (chosen by us)."""
 CAME_BACK = 0.1
 """The loss must have come back by this part of its fall: else the test was too short to show a limit (chosen by us)."""
+CLEAR = 3.0
+"""Standard errors of the smoothed loss by which it must have risen (chosen by us)."""
+_MAD, _MEDIAN = 1.4826, 1.25  # a normal distribution's standard deviation in its MAD; a median's error in a mean's
 _FEWEST = 20
 
 
 def range_limit(trajectory: Trajectory, identification: Identification) -> float | None:
-    """The LR of the lowest smoothed loss of a range test; None for other runs, or where the loss did not rise again."""
+    """The highest LR at which the loss of a range test was at its lowest, as far as its noise tells.
+
+    None for other runs, or where the loss did not rise again.
+    """
     lead, loss = identification.lead, trajectory.loss
     if lead is None or loss is None or len(lead.fits) != 1 or lead.fit.family != "RangeTest":
         return None
@@ -33,10 +39,14 @@ def _lowest(losses: FloatArray, lrs: FloatArray) -> float | None:
     end = int(broken[0]) if len(broken) else len(losses)
     if end < _FEWEST:
         return None
-    smooth = np.median(np.lib.stride_tricks.sliding_window_view(losses[:end], SMOOTHED), axis=1)
+    width = max(SMOOTHED, end // 20) | 1
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(losses[:end], width), axis=1)
     at = int(np.argmin(smooth))
     fell = float(smooth[0] - smooth[at])
     back = float(smooth[at:].max() - smooth[at])
     if fell <= 0 or (not len(broken) and back < CAME_BACK * fell):
         return None
-    return float(lrs[at + SMOOTHED // 2])
+    off = losses[width // 2 : width // 2 + at + 1] - smooth[: at + 1]
+    error = _MAD * _MEDIAN * float(np.median(np.abs(off))) / width**0.5
+    low = np.flatnonzero(smooth <= smooth[at] + CLEAR * error)
+    return float(lrs[int(low[-1]) + width // 2])

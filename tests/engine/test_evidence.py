@@ -44,10 +44,12 @@ def test_a_run_that_broke_has_a_final_loss_of_nan():
 
 
 def test_runs_that_start_at_the_same_loss_are_alike():
-    mine = examine(synth.run(COSINE, steps=200)).trajectory
-    assert sibling().started_like(mine)
-    assert not sibling(loss=synth.Loss(floor=9.0)).started_like(mine)
-    assert not sibling(loss=None).started_like(mine)
+    assert sibling().started_as(sibling(batch_size=64))
+    assert not sibling(loss=synth.Loss(floor=9.0)).started_as(sibling())
+    assert not sibling(loss=None).started_as(sibling())
+    noisy = sibling(loss=synth.Loss(floor=2.8, noise=1.5))
+    assert not noisy.started_as(sibling())
+    assert noisy.started_as(sibling(), errors=3.0)
 
 
 def test_a_loss_that_is_never_finite_says_nothing_about_the_start():
