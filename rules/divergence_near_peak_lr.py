@@ -185,7 +185,9 @@ def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int 
     start = int(calm[-1]) + 1 if len(calm) else 0
     if len(values) - start < max(lasting * len(values), SMOOTHED) or start < SMOOTHED:
         return None
-    if not finite[start] or (_sudden(smooth, low, start, rise) and _above_noise(values, start)):
+    usual = float(np.median(np.abs(np.diff(smooth[:start]))))  # where the loss is gone it may stand still
+    near = max(0.2 * rise * abs(low[start]), noise * usual)
+    if not finite[start] or (_sudden(smooth, low, start, near) and _above_noise(values, start)):
         return start
     return None
 
@@ -209,11 +211,11 @@ def _running_median(values: Array) -> Array:
     return np.where(np.isfinite(ordered), ordered, np.nan)
 
 
-def _sudden(smooth: Array, low: Array, start: int, rise: float) -> bool:
-    """Whether the loss was still near its lowest value shortly before."""
+def _sudden(smooth: Array, low: Array, start: int, near: float) -> bool:
+    """Whether the loss was still as near to its lowest value shortly before."""
     width = max(SMOOTHED, int(SUDDEN * len(smooth)))
     before = smooth[max(start - width, 0) : start]
-    return bool(np.nanmin(before) <= low[start] + 0.2 * rise * abs(low[start]))
+    return bool(np.nanmin(before) <= low[start] + near)
 
 
 def _above_noise(values: Array, start: int) -> bool:
