@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrdoctor.engine.optimizers import optimizer_of
-from lrdoctor.engine.range_test import range_limit
+from lrdoctor.engine.range_test import median_error, range_limit
 from lrdoctor.model.identification import Identification
 from lrdoctor.model.plan import Broken, Plan
 from lrdoctor.model.run import Run
@@ -18,7 +18,6 @@ FINAL_SHARE = 0.05
 """The final loss is the median over this share of the logged losses."""
 FIRST_LOSSES = 5
 """The first loss is the median over so many logged losses."""
-_MAD, _MEDIAN = 1.4826, 1.25  # a normal distribution's standard deviation in its MAD; a median's error in a mean's
 SAME_START = 0.1
 """First losses that differ by no more than this fraction speak of one model on one task (chosen by us)."""
 
@@ -130,9 +129,10 @@ def _peak_lr(trajectory: Trajectory, identification: Identification) -> float | 
 def _first_error(trajectory: Trajectory) -> float:
     """By how much the median of the first losses scatters, as told by the steps between some more of them."""
     curve = trajectory.loss
-    steps = np.abs(np.diff(curve.values[: 4 * FIRST_LOSSES])) if curve is not None else np.empty(0)
-    scatter = float(np.median(steps)) if len(steps) else 0.0
-    return _MAD * _MEDIAN * scatter / (2.0 * FIRST_LOSSES) ** 0.5 if np.isfinite(scatter) else 0.0
+    if curve is None or len(curve) < 2:
+        return 0.0
+    error = median_error(np.diff(curve.values[: 4 * FIRST_LOSSES]), 2.0 * FIRST_LOSSES)  # a step scatters twice as much
+    return error if np.isfinite(error) else 0.0
 
 
 def first_loss(trajectory: Trajectory) -> float | None:

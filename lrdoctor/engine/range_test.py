@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lrdoctor.model.arrays import FloatArray
@@ -47,6 +49,11 @@ def _lowest(losses: FloatArray, lrs: FloatArray) -> float | None:
     if fell <= 0 or (not len(broken) and back < CAME_BACK * fell):
         return None
     off = losses[width // 2 : width // 2 + at + 1] - smooth[: at + 1]
-    error = _MAD * _MEDIAN * float(np.median(np.abs(off))) / width**0.5
+    error = median_error(off, width)
     low = np.flatnonzero(smooth <= smooth[at] + CLEAR * error)
     return float(lrs[int(low[-1]) + width // 2])
+
+
+def median_error(off: FloatArray, count: float) -> float:
+    """The standard error of a median of `count` values, as told by the median of these deviations."""
+    return _MAD * _MEDIAN * float(np.median(np.abs(off))) / math.sqrt(count)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from lrdoctor.identify.candidate import digits
+from lrdoctor.identify.candidate import digits, rounded
 from lrdoctor.identify.roundest import roundest
 from lrdoctor.identify.shapes import COSINE, ROOT, Shape
 from lrdoctor.identify.stretch import Stretch
@@ -107,7 +107,7 @@ def decay_begun(thin: Stretch, last: int, shape: Shape, level: float) -> list[fl
 
 def _short(value: float) -> float:
     """Without the last digits of a float, which no log tells."""
-    return float(f"{value:.7g}") if digits(value) <= 7 else value
+    return rounded(value, 7) if digits(value) <= 7 else value
 
 
 def _rise(thin: Stretch, begin: int) -> tuple[float, float] | None:

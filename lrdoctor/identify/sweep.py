@@ -46,7 +46,7 @@ def _statements(stretch: Stretch, start: float, slope: float, mode: str) -> Iter
     lengths = dict.fromkeys([stretch.last, stretch.last + 1.0, *map(float, unseen), *stretch.planned])
     stated = []
     for lead in (0.0, 1.0):
-        for length in (*lengths, stretch.last + lead):
+        for length in lengths:
             ends = _ends(stretch, start, slope, mode, lead, length)
             if ends is not None:
                 stated.append((sum(map(digits, ends)) + 0.5 * abs(lead), lead, length, *ends))
