@@ -54,7 +54,7 @@ def checkpoint_of(file: TorchFile) -> Checkpoint:
     """An open checkpoint file as a `Checkpoint`."""
     found, layout = contents_of(file.root), layout_of(file.root, file.number)
     file.expect(found.numbers())
-    optimizers = [optimizer_state(value, file.number) for value in found.optimizers]
+    optimizers = [optimizer_state(value, file.number, file.numbers) for value in found.optimizers]
     schedulers = _schedulers(found, optimizers, file)
     notes = (*file.notes, *_notes(file, found, layout))
     return Checkpoint(

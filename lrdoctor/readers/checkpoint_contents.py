@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
+from lrdoctor.readers.lazy_dict import LazyDict
 from lrdoctor.readers.optimizer_state import looks_like_optimizer
+from lrdoctor.readers.pickle_later import Tensors
 from lrdoctor.readers.plain import mapping
 from lrdoctor.readers.scaler_state import looks_like_scaler
 from lrdoctor.readers.scheduler_state import looks_like_scheduler
@@ -70,6 +72,8 @@ def _visit(value: object, name: str, depth: int, found: Contents) -> None:
         return
     elif looks_like_optimizer(value):
         found.optimizers.append(value)
+    elif isinstance(value, LazyDict) and value.later:
+        _descend(value, name, depth, found)  # of so many tensors neither a scaler nor a scheduler has a use
     elif looks_like_scaler(value):
         found.scaler = found.scaler or value
     elif looks_like_scheduler(value) or _named_scheduler(value, name):
@@ -112,7 +116,9 @@ def _descend(value: object, name: str, depth: int, found: Contents) -> None:
     if isinstance(value, Stub) and not _MODULE_PARTS.isdisjoint(held.keys()):
         found.model = True
         return
-    for key, item in held.items():
+    if isinstance(held, LazyDict):
+        found.model = found.model or any(isinstance(part, Tensors) and part.any_has_dimensions() for part in held.later)
+    for key, item in held.at_hand() if isinstance(held, LazyDict) else held.items():
         if found.model and isinstance(item, Tensor):  # one of thousands that say no more than the first
             found.nodes += 1
             continue

@@ -205,7 +205,7 @@ def _gather_optimizer(item: str, found: _Gathered) -> None:
         if found.optimizer is not None and found.optimizer.param_groups:
             found.notes.append(Note(item, f"{_name(item)}: a further optimizer; the first is described"))
         elif first is not None:
-            found.optimizer = optimizer_state(first, file.number)
+            found.optimizer = optimizer_state(first, file.number, file.numbers)
 
 
 def _gather_saved(item: str, found: _Gathered) -> None:
@@ -248,7 +248,9 @@ def _sharded_optimizer(folder: str, found: _Gathered) -> None:
         held = contents_of(file.root)
         file.expect(held.numbers())
         first = next(iter(held.optimizers), None)
-        described = optimizer_state(first, file.number) if first is not None else OptimizerState(None, (), None, 0, 0)
+        described = OptimizerState(None, (), None, 0, 0)
+        if first is not None:
+            described = optimizer_state(first, file.number, file.numbers)
     found.optimizer = described
     message = f"the optimizer is split over {len(shards)} files; the first is described"
     found.notes.append(Note(shards[0], message))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
-from itertools import compress
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,43 +11,19 @@ import numpy.typing as npt
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.arrays import IntArray
-from lrdoctor.readers.disk import Disk
 from lrdoctor.readers.storage import Window
+from lrdoctor.readers.zip_directory import FULL32, Directory, Member
 
 _ENTRY_BYTES = 512  # of the directory for each member at most: real entries have a hundred
 _LOCAL = struct.Struct("<4s5H3I2H")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
-_LENGTHS = struct.Struct("<4s24x3H12x")  # of the same: its mark, and how long name, extra field and comment are
-_PACKED_AT, _HEADER_AT = 20, 42
-_CENTRAL_FIELDS = np.dtype(
-    {"names": ["method", "packed", "header"], "formats": ["<u2", "<u4", "<u4"], "offsets": [10, 20, 42], "itemsize": 46}
-)
-_SAYING_THE_SIZE = (0, 2, 28, 30, 32)  # where in an entry lie its mark and the lengths of its parts
-_LOCAL_FIELDS = np.dtype(
-    {"names": ["mark", "name", "extra"], "formats": ["<u4", "<u2", "<u2"], "offsets": [0, 26, 28], "itemsize": 30}
-)
-_LOCAL_MARK = int.from_bytes(b"PK\x03\x04", "little")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_FEWEST = 8  # entries worth being cut at once
-_AHEAD = 64  # entries that are looked at together at first
 _STORED, _DEFLATED = 0, 8
-_FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
-
+_FULL16 = 0xFFFF
+_WIDEST_TOLD = 4  # bytes that their CRC-32 determines
 
 Bytes = npt.NDArray[np.uint8]
-
-
-class Member(NamedTuple):
-    """One file of the archive; sizes and `header` (where its local header starts) in bytes."""
-
-    name: str
-    method: int
-    flags: int
-    packed: int
-    size: int
-    header: int
 
 
 class DirectoryError(ReadError):
@@ -69,25 +42,24 @@ class Archive:
         self.where = where
         try:
             count, self.directory = _end_record(data)
-            self._directory = _directory(data, count, self.directory)
-            self._entries = _entries(self._directory, count)
+            self._entries = Directory(_directory(data, count, self.directory), count)
         except (struct.error, IndexError, ValueError) as error:
             why = "its directory at the end is missing or damaged: the file is incomplete"
             raise DirectoryError("The archive cannot be read.", where=where, why=why) from error
 
     def names(self) -> list[str]:
-        return [name.decode("utf-8", "replace") for name in self._entries]
+        return [name.decode("utf-8", "replace") for name in self._entries.by_name()]
 
     def member(self, name: str) -> Member | None:
         """The last member of that name, or None."""
-        place = self._entries.get(name.encode("utf-8", "surrogateescape"))
-        return None if place is None else _member(self._directory, place)
+        place = self._entries.place_of(name.encode("utf-8", "surrogateescape"))
+        return None if place is None else self._entries.member(place)
 
     def ending(self, end: bytes) -> list[Member]:
         """The members whose names end so."""
-        if self._directory.count(end) == 1 and (first := _member(self._directory, 0)).name.encode().endswith(end):
-            return [first]  # which is where torch puts its pickle
-        return [_member(self._directory, place) for name, place in self._entries.items() if name.endswith(end)]
+        if self._entries.first_alone(end):  # as torch's pickle is
+            return [self._entries.member(0)]
+        return [self._entries.member(place) for name, place in self._entries.by_name().items() if name.endswith(end)]
 
     def every(self) -> list[Member]:
         """All members, in the directory's order; of several that share a name the last."""
@@ -95,13 +67,7 @@ class Archive:
 
     def reaches(self) -> int:
         """Where the last of the members' contents ends, at least, in bytes of the file."""
-        places = np.fromiter(self._entries.values(), dtype=np.int64, count=len(self._entries))
-        every = np.ndarray((len(self._directory) - 3,), dtype="<u4", buffer=self._directory, strides=(1,))
-        ends = every[places + _HEADER_AT].astype(np.int64) + every[places + _PACKED_AT]
-        wide = np.flatnonzero(ends >= _FULL32).tolist()
-        further = (_member(self._directory, int(places[row])) for row in wide)
-        ends[wide] = 0
-        return max([int(ends.max(initial=0)), *(member.header + member.packed for member in further)])
+        return self._entries.reaches()
 
     def read(self, member: Member, limit: int | None = None) -> bytes:
         """The member's bytes, unpacked; `ReadError` where they would be more than `limit`, or than allowed."""
@@ -130,31 +96,34 @@ class Archive:
             return near[at : at + count]
         return self.data[member.header + at : member.header + at + count]
 
-    def beginnings(self, names: Sequence[bytes], count: int) -> tuple[IntArray, Bytes]:
-        """The first `count` bytes of many stored members, (n, count), and which of the names they are of.
+    def numbered(self, prefix: str, numbers: IntArray, count: int) -> tuple[IntArray, Bytes]:
+        """The contents of small stored members called `prefix` and a number: (n, count) bytes, and whose they are.
 
-        Left out is what takes a second look: a missing name, a packed member, a file beyond 4 GB, a long header.
+        As many bytes as a CRC-32 has follow from it: of members that share one only the first is read, and checked.
+        Left out is what takes a second look: a missing or packed member, another size, a wrong or no CRC.
         """
-        if not isinstance(self.data, Disk):
-            return np.empty(0, dtype=np.int64), np.empty((0, count), dtype=np.uint8)
-        places = np.array([self._entries.get(name, -1) for name in names], dtype=np.int64)
+        none = np.empty(0, dtype=np.int64), np.empty((0, count), dtype=np.uint8)
+        if count > _WIDEST_TOLD:
+            return none
+        places = self._entries.places_of(prefix.encode("utf-8", "surrogateescape"), numbers)
         which = np.flatnonzero(places >= 0)
-        entries = self._fields_of(places[which])
-        plain = (entries["method"] == _STORED) & (entries["header"] != _FULL32) & (entries["packed"] >= count)
+        entries = self._entries.columns(places[which])
+        plain = (entries["method"] == _STORED) & (entries["packed"] == count) & (entries["size"] == count)
         which, entries = which[plain], entries[plain]
-        pieces = self.data.pieces(entries["header"].tolist(), _NEAR)
-        whole = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces)) == _NEAR
-        heads = np.frombuffer(b"".join(pieces if whole.all() else compress(pieces, whole)), dtype=np.uint8)
-        fields = heads.reshape(-1, _NEAR)[:, : _LOCAL.size].copy().view(_LOCAL_FIELDS)[:, 0]
-        start = _LOCAL.size + fields["name"].astype(np.int64) + fields["extra"]
-        good = np.flatnonzero((fields["mark"] == _LOCAL_MARK) & (start + count <= _NEAR))
-        return which[whole][good], heads[(_NEAR * good + start[good])[:, None] + np.arange(count)]
+        crcs, first, same = np.unique(entries["crc"], return_index=True, return_inverse=True)
+        told = zip(places[which[first]].tolist(), crcs.tolist(), strict=True)
+        read = [self._checked(place, crc, count) for place, crc in told]
+        good = np.array([piece is not None for piece in read], dtype=bool)[same]
+        pieces = np.frombuffer(b"".join(piece or bytes(count) for piece in read), dtype=np.uint8).reshape(-1, count)
+        return which[good], pieces[same[good]]
 
-    def _fields_of(self, places: IntArray) -> np.ndarray[Any, Any]:
-        """Entries of the directory at these places, as a structured array."""
-        rows = np.frombuffer(self._directory, dtype=np.uint8)[places[:, None] + np.arange(_CENTRAL.size)]
-        entries: np.ndarray[Any, Any] = rows.view(_CENTRAL_FIELDS)[:, 0]
-        return entries
+    def _checked(self, place: int, crc: int, count: int) -> bytes | None:
+        """A member's contents, None where they are not those its CRC belongs to."""
+        try:
+            piece = self.beginning(self._entries.member(place), 0, count)
+        except ReadError:
+            return None
+        return piece if zlib.crc32(piece) == crc else None
 
     def _offset_in(self, header: bytes, member: Member) -> int:
         if len(header) < _LOCAL.size:
@@ -195,52 +164,6 @@ def _directory(data: Window, count: int, start: int) -> bytes:
     return data[start : min(len(data), start + count * _ENTRY_BYTES)]
 
 
-def _entries(directory: bytes, count: int) -> dict[bytes, int]:
-    """Place of each entry by name. Entries of one layout follow each other in a checkpoint: those are cut at once."""
-    found: dict[bytes, int] = {}
-    place, lengths, ahead = 0, _LENGTHS.unpack_from, _AHEAD
-    while count > 0:
-        mark, name, extra, comment = lengths(directory, place)
-        if mark != b"PK\x01\x02":
-            raise ValueError("not a directory entry")
-        size = _CENTRAL.size + name + extra + comment
-        alike = _alike(directory, place, size, min(count, ahead)) if name else 1
-        ahead = 4 * ahead if alike == ahead else _AHEAD  # what is looked at in vain is no more than was of use before
-        if alike == 1:
-            found[directory[place + _CENTRAL.size : place + _CENTRAL.size + name]] = place
-        else:
-            rows = np.frombuffer(directory, dtype=np.uint8, count=alike * size, offset=place).reshape(alike, size)
-            names = rows[:, _CENTRAL.size : _CENTRAL.size + name].copy().view(f"V{name}")[:, 0]
-            found.update(zip(names.tolist(), range(place, place + alike * size, size), strict=True))
-        place += alike * size
-        count -= alike
-    return found
-
-
-def _alike(directory: bytes, place: int, size: int, most: int) -> int:
-    """How many entries from `place` on have the mark and the lengths of the first, and so its size; at least one."""
-    count = min(most, (len(directory) - place) // size)
-    further = place + (_FEWEST - 1) * size
-    if count < _FEWEST or directory[further + 28 : further + 34] != directory[place + 28 : place + 34]:
-        return 1
-    same = np.ones(count, dtype=bool)
-    for offset in _SAYING_THE_SIZE:
-        field = np.ndarray((count,), dtype="<u2", buffer=directory, offset=place + offset, strides=(size,))
-        same &= field == field[0]
-    return count if same.all() else int(np.argmin(same))
-
-
-def _member(directory: bytes, place: int) -> Member:
-    fields = _CENTRAL.unpack_from(directory, place)
-    _, _, _, flags, method, _, _, _, packed, size, name_length, extra_length, _, *_, header = fields
-    place += _CENTRAL.size
-    name = directory[place : place + name_length].decode("utf-8", "replace")
-    place += name_length
-    if _FULL32 in (packed, size, header):
-        packed, size, header = _wide(directory[place : place + extra_length], packed, size, header)
-    return Member(name, method, flags, packed, size, header)
-
-
 def _end_record(data: Window) -> tuple[int, int]:
     """How many members there are and where the directory starts."""
     base = max(0, len(data) - _END.size - _FULL16)
@@ -249,7 +172,7 @@ def _end_record(data: Window) -> tuple[int, int]:
     if place < 0:
         raise ValueError("no end record")
     *_, count, _, start, _ = _END.unpack_from(tail, place)
-    if count != _FULL16 and start != _FULL32:
+    if count != _FULL16 and start != FULL32:
         return count, start
     before = base + place - _LOCATOR64.size
     mark, _, place64, _ = _LOCATOR64.unpack(data[max(0, before) : base + place])
@@ -259,21 +182,6 @@ def _end_record(data: Window) -> tuple[int, int]:
     if mark != b"PK\x06\x06":
         raise ValueError("not an end record")
     return count, start
-
-
-def _wide(extra: bytes, packed: int, size: int, header: int) -> tuple[int, int, int]:
-    """The 64-bit values of the fields that do not fit, in the order size, packed, header (APPNOTE 4.5.3)."""
-    position = 0
-    while position + 4 <= len(extra):
-        mark, length = struct.unpack_from("<2H", extra, position)
-        position += 4
-        if mark == 1:
-            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, position))
-            size = next(wide, size) if size == _FULL32 else size
-            packed = next(wide, packed) if packed == _FULL32 else packed
-            header = next(wide, header) if header == _FULL32 else header
-        position += length
-    return packed, size, header
 
 
 def first_member(data: Window) -> tuple[str, int] | None:

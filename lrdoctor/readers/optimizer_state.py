@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lrdoctor.model.run import OptimizerState, Scalar
+from lrdoctor.readers.lazy_dict import LazyDict
+from lrdoctor.readers.pickle_later import Column, States
 from lrdoctor.readers.plain import Number, mapping, scalar, whole
 from lrdoctor.readers.skeleton import Stub, Tensor
 
@@ -41,7 +43,11 @@ def looks_like_optimizer(value: object) -> bool:
     return isinstance(groups, list | tuple) and all(mapping(group) is not None for group in groups[:MAX_GROUPS])
 
 
-def optimizer_state(value: object, read: Number) -> OptimizerState:
+Numbers = Callable[[Column], set[float | int | bool | None]]
+"""Reads the values of many tensors with one element; of those that have more, or are not there, None."""
+
+
+def optimizer_state(value: object, read: Number, read_many: Numbers | None = None) -> OptimizerState:
     """`value`, an optimizer's state dict or a whole optimizer object, as an `OptimizerState`."""
     held = mapping(value) or {}
     groups = held.get("param_groups")
@@ -52,7 +58,7 @@ def optimizer_state(value: object, read: Number) -> OptimizerState:
     return OptimizerState(
         name=stated or _guess(states, found),
         param_groups=plain,
-        step=_step(states, plain, read),
+        step=_step(states, plain, read, read_many),
         state_size=len(states),
         param_count=sum(_length(group.get("params")) for group in found),
     )
@@ -74,19 +80,45 @@ def _scalars(group: Mapping[object, object], read: Number) -> dict[str, Scalar]:
     return plain
 
 
-def _step(states: Mapping[object, object], groups: tuple[Mapping[str, Scalar], ...], read: Number) -> int | None:
+def _step(
+    states: Mapping[object, object], groups: tuple[Mapping[str, Scalar], ...], read: Number, read_many: Numbers | None
+) -> int | None:
     """The largest `step` of any parameter; fused optimizers outside torch keep it in the groups instead."""
-    kept = [inner["step"] for state in states.values() if (inner := mapping(state)) and "step" in inner]
+    columns, kept = _columns(states, "step")
     kept += [group["step"] for group in groups if "step" in group]
-    values = {read(value) if isinstance(value, Tensor) else value for value in kept if isinstance(value, _COUNTED)}
+    values: set[Scalar] = set()
+    for column in columns:
+        values |= read_many(column) if read_many is not None else {*map(read, column.tensors())}
+    values |= {read(value) if isinstance(value, Tensor) else value for value in kept if isinstance(value, _COUNTED)}
     steps = [whole(value, read) for value in values]
     known = [step for step in steps if step is not None]
     return max(known) if known else None
 
 
+def _columns(states: Mapping[object, object], name: str) -> tuple[list[Column], list[object]]:
+    """What the states of all parameters hold under a name: columns of tensors, and what is in none of them."""
+    later = states.not_at_hand() if isinstance(states, LazyDict) else []
+    columns = [part.called(name) for part in later if isinstance(part, States)]
+    if len(columns) < len(later):
+        return [], _values(states.values(), name)
+    at_hand = (state for _, state in states.at_hand()) if isinstance(states, LazyDict) else states.values()
+    return columns, _values(at_hand, name)
+
+
+def _values(states: Iterable[object], name: str) -> list[object]:
+    return [inner[name] for state in states if (inner := mapping(state)) and name in inner]
+
+
+def _first_of(states: Mapping[object, object]) -> Mapping[object, object]:
+    """The first parameter's state that is one."""
+    at_hand = [state for _, state in states.at_hand()] if isinstance(states, LazyDict) else []
+    found = next(filter(None, map(mapping, at_hand)), None)
+    return found or next(filter(None, map(mapping, states.values())), {})
+
+
 def _guess(states: Mapping[object, object], groups: list[Mapping[object, object]]) -> str | None:
     first = groups[0] if groups else {}
-    inner = next((inner for state in states.values() if (inner := mapping(state))), {})
+    inner = _first_of(states)
     by_state = next((name for keys, name in _BY_STATE if keys <= inner.keys()), None)
     by_group = next((name for keys, name in _BY_GROUP if keys <= first.keys()), None)
     if by_group == "Muon":

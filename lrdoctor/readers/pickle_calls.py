@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lrdoctor.readers.lazy_dict import LazyDict
 from lrdoctor.readers.skeleton import Global, Storage, Stub, Tensor
 
 Args = tuple[object, ...]
@@ -24,7 +25,7 @@ def call(function: object, args: Args) -> object:
 
 def _mapping(args: Args) -> object:
     if not args:
-        return {}
+        return LazyDict()  # as a model's parameters are kept
     given = args[0]
     if isinstance(given, dict):
         return dict(given)

@@ -73,15 +73,22 @@ class Rows:
         keys = np.where(opcodes == b"K"[0], wide & 0xFF, np.where(opcodes == b"M"[0], wide & 0xFFFF, signed))
         return [*map(int, keys)]
 
-    def scalars_at(self, calls: IntArray) -> tuple[IntArray, IntArray]:
-        """The rows among these calls, given by where they go on behind the function, that rebuild a scalar at the start
-        of a storage; and which of the calls they are.
-        """
-        own = self._starts + self._base + self._width
-        found = np.searchsorted(own, calls)
-        found[found == len(own)] = 0
-        good = (own[found] == calls) & (self._bad[found] == 0) & (self.dimensions[found] == 0) & self.offset_is_0[found]
-        return found[good], np.flatnonzero(good)
+    def key_numbers(self, rows: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """The storages' keys of these rows as numbers, and whether they are spelt as such, without a zero in front."""
+        at, length = self.key_at[rows] - self._base, self.key_length[rows]
+        numbers = np.zeros(len(rows), dtype=np.int64)
+        for place in range(int(length.max(initial=0))):
+            digits = self._u.take(at + place) - np.uint8(ord("0"))
+            numbers = np.where(place < length, 10 * numbers + digits, numbers)
+        return numbers, (length == 1) | (self._u.take(at) != ord("0"))
+
+    def mention(self, data: bytes, span: slice, text: str) -> bool:
+        """Whether a text stands anywhere in these rows."""
+        try:
+            spelt = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return True  # which only a look at the texts can tell
+        return data.find(spelt, self.starts[span.start], self.starts[span.stop]) >= 0
 
     def run_at(self, position: int) -> range:
         """The rows that follow each other from a call at `position`; none where there are few."""

@@ -3,44 +3,115 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from collections.abc import Iterator, Mapping
+from itertools import pairwise, repeat
 
 import numpy as np
 
+from lrdoctor.model.arrays import IntArray
 from lrdoctor.readers.pickle_rows import Rows
-from lrdoctor.readers.pickle_tensors import Deferred, Memory, Scalars
+from lrdoctor.readers.pickle_tensors import Deferred, Memory
 
 _SHORTEST = 1000  # bytes of a pickle in which rows are looked for
 _GET_WIDTHS = {b"h"[0]: 2, b"j"[0]: 5}
 
 
-@dataclass(slots=True)
 class Run:
-    """Rows `first` to `last`, one tensor each, and after each the name of the next; `keys` and `dicts` open some.
+    """Rows `first` to `last`, one tensor each, and after each the name of the next. Objects are made when asked for.
 
     `opening` are the rows, counted from `first`, behind whose tensor one dict ends and another begins, under a key.
+    `got` are the names that come from the memo, by its indices.
     """
 
-    rows: Rows
-    first: int
-    last: int
-    tensors: list[Deferred]
-    names: list[str]
-    opening: list[int]
-    keys: list[int]
-    dicts: list[dict[object, object]]
-    next_call: int
+    def __init__(self, memory: Memory, rows: Rows, found: range, width: int, got: Mapping[int, str]) -> None:
+        self.memory = memory
+        self.rows = rows
+        self.first, self.last = found.start, found.stop
+        self.span = slice(found.start, found.stop)
+        self.next_call = rows.starts[self.last]
+        self.got = got
+        self.opening = np.flatnonzero(rows.opens[self.span])
+        self._width = width
+        self._single: dict[int, Deferred] = {}
+        self._tensors: list[Deferred] | None = None
+        self._names: list[str] | None = None
+        self._keys: list[int] | None = None
+        self._dicts: list[dict[object, object]] | None = None
+        self.closing: Deferred | None = None
 
     @property
     def indices(self) -> range:
         """Those of the memo that it has filled."""
         return range(int(self.rows.first_put[self.first]), int(self.rows.last_put[self.last - 1]) + 1)
 
+    @property
+    def tensors(self) -> list[Deferred]:
+        if self._tensors is None:
+            starts = [start + self._width for start in self.rows.starts[self.span]]
+            self._tensors = list(map(Deferred, repeat(self.memory), starts))
+            for row, tensor in self._single.items():
+                self._tensors[row] = tensor
+        return self._tensors
+
+    def tensor(self, row: int) -> Deferred:
+        """That of one row, counted from `first`."""
+        if self._tensors is not None:
+            return self._tensors[row]
+        if row not in self._single:
+            self._single[row] = Deferred(self.memory, self.rows.starts[self.first + row] + self._width)
+        return self._single[row]
+
+    def name(self, row: int) -> str:
+        """What stands in front of the tensor behind a row, counted from `first`."""
+        if self._names is not None:
+            return self._names[row]
+        place = self.first + row
+        if not self.rows.named[place]:
+            return self.got[int(self.rows.name[place])]
+        return _texts(self.memory.data, self.rows, slice(place, place + 1))[1][0]
+
+    @property
+    def names(self) -> list[str]:
+        """What stands in front of each next tensor."""
+        if self._names is None:
+            named, texts = self.texts()
+            if len(texts) < self.last - self.first:
+                self._names = list(map(self.got.get, self.rows.name[self.span].tolist()))  # type: ignore[arg-type]
+                for place, text in zip(named.tolist(), texts, strict=True):
+                    self._names[place] = text
+            else:
+                self._names = texts
+        return self._names
+
+    def texts(self) -> tuple[IntArray, list[str]]:
+        """The rows, counted from `first`, that spell out a name, and these names."""
+        return _texts(self.memory.data, self.rows, self.span)
+
+    @property
+    def keys(self) -> list[int]:
+        """The keys under which dicts begin."""
+        if self._keys is None:
+            self._keys = self.rows.entry_keys(self.first + self.opening)
+        return self._keys
+
+    @property
+    def dicts(self) -> list[dict[object, object]]:
+        """The dicts that begin, filled as far as the run goes: the last one up to `closing`, where that is known."""
+        if self._dicts is None:
+            names, tensors, opening = self.names, self.tensors, self.opening.tolist()
+            self._dicts = [
+                dict(zip(names[start:stop], tensors[start + 1 : stop + 1], strict=True))
+                for start, stop in pairwise(opening)
+            ]
+            last = opening[-1] if opening else None
+            if last is not None:
+                ending = [*tensors[last + 1 :], self.closing] if self.closing is not None else []
+                self._dicts.append(dict(zip(names[last:], ending, strict=False)))
+        return self._dicts
+
     def row_of(self, index: int) -> int:
         """The row, counted from `first`, that puts something at `index` of the memo."""
-        return int(np.searchsorted(self.rows.first_put[self.first : self.last], index, side="right")) - 1
+        return int(np.searchsorted(self.rows.first_put[self.span], index, side="right")) - 1
 
     def indices_of(self, row: int) -> range:
         """Those of the memo that a row, counted from `first`, has filled."""
@@ -51,19 +122,19 @@ class Run:
         """The memo's indices that get the row's tensor, the dict it opens, and the name behind it."""
         place = self.first + row
         index = int(self.rows.put[place])
-        yield index, self.tensors[row]
+        yield index, self.tensor(row)
         if self.rows.opens[place]:
             index += 1
-            yield index, self.dicts[bisect_left(self.opening, row)]
+            yield index, self.dicts[bisect_left(self.opening.tolist(), row)]
         if self.rows.named[place]:
-            yield index + 1, self.names[row]
+            yield index + 1, self.name(row)
 
-    def between(self) -> Iterator[tuple[int, dict[object, object]]]:
-        """Key and contents of each dict that begins and ends inside the run."""
-        names, tensors = self.names, self.tensors
-        for key, made, start, stop in zip(self.keys, self.dicts, self.opening, self.opening[1:], strict=False):
-            made.update(zip(names[start:stop], tensors[start + 1 : stop + 1], strict=False))
-            yield key, made
+    def beginning(self, stop: int) -> list[object]:
+        """The tensors of the first rows, and between them their names."""
+        made: list[object] = [self.tensor(0)]
+        for row in range(1, stop):
+            made += (self.name(row - 1), self.tensor(row))
+        return made
 
     def flat(self, start: int, stop: int) -> list[object]:
         """The tensors of these rows, each followed by the name of the next."""
@@ -91,7 +162,8 @@ class Runs:
         found = rows.run_at(start)
         if not found:
             return None
-        run = self._run(rows, found, width, memo)
+        got = self._got(rows, found, memo)
+        run = Run(self._memory, rows, found, width, got) if got is not None else None
         if run is None or not _is_free(run.indices, memo):
             return None
         if self.taken and self.taken[-1].indices.stop > run.indices.start:
@@ -104,22 +176,6 @@ class Runs:
         place = bisect_right(self.taken, index, key=lambda run: run.indices.start) - 1
         return self.taken[place] if place >= 0 and index in self.taken[place].indices else None
 
-    def scalars(self, tensors: Sequence[Deferred]) -> list[Scalars]:
-        """Those of the tensors that are scalars, where rows show it at a glance, by the type of their storage."""
-        rows, data = self._rows, self._memory.data
-        if rows is None or not tensors:
-            return []
-        found, there = rows.scalars_at(np.array([tensor.at for tensor in tensors]))
-        kinds = rows.kind[found]
-        gathered = []
-        for kind in np.unique(kinds).tolist():
-            own = kinds == kind
-            at, length = rows.key_at[found[own]], rows.key_length[found[own]]
-            keys = [data[start:stop] for start, stop in zip(at.tolist(), (at + length).tolist(), strict=True)]
-            some = [tensors[place] for place in there[own].tolist()]
-            gathered.append(Scalars(some, keys, tensors[0].kind_named(kind)))
-        return gathered
-
     def _rows_from(self, start: int, width: int) -> Rows:
         if self._rows is None or (start >= self._rows.starts[-1] and self._rows.stop < len(self._memory.data)):
             data = self._memory.data
@@ -127,42 +183,29 @@ class Runs:
             self._rows = Rows(data, start, anchor)
         return self._rows
 
-    def _run(self, rows: Rows, found: range, width: int, memo: Mapping[int, object]) -> Run | None:
-        first, last = found.start, found.stop
-        got = rows.name[first:last]
-        ahead = (got >= rows.first_put[first:last]) & (got <= rows.last_put[last - 1]) & ~rows.named[first:last]
-        names = self._names(rows, found, memo)
-        if ahead.any() or {*map(type, names)} != {str}:
-            return None
-        opening = np.flatnonzero(rows.opens[first:last])
-        return Run(
-            rows=rows,
-            first=first,
-            last=last,
-            tensors=list(map(Deferred, repeat(self._memory), [start + width for start in rows.starts[first:last]])),
-            names=names,
-            opening=opening.tolist(),
-            keys=rows.entry_keys(first + opening),
-            dicts=[{} for _ in range(len(opening))],
-            next_call=rows.starts[last],
-        )
+    def _got(self, rows: Rows, found: range, memo: Mapping[int, object]) -> dict[int, str] | None:
+        """The names that come from the memo, which the run itself may have put there; None where one is no text."""
+        span = slice(found.start, found.stop)
+        named = rows.named[span]
+        if named.all():
+            return {}
+        got, first_put = rows.name[span], rows.first_put[span]
+        if ((got >= first_put) & (got <= rows.last_put[found.stop - 1]) & ~named).any():
+            return None  # what comes later is not there yet
+        spelt, texts = _texts(self._memory.data, rows, span)
+        own = dict(zip(rows.last_put[span][spelt].tolist(), texts, strict=True))
+        indices = np.unique(got[~named]).tolist()
+        table = {index: own.get(index) or memo.get(index) or self._memory.recall(index) for index in indices}
+        return table if {*map(type, table.values())} == {str} else None  # type: ignore[return-value]
 
-    def _names(self, rows: Rows, found: range, memo: Mapping[int, object]) -> list[str]:
-        """What stands in front of each next tensor: a text, or one from the memo, which the run itself may have put."""
-        span, data = slice(found.start, found.stop), self._memory.data
-        named = np.flatnonzero(rows.named[span])
-        starts, lengths = rows.name_at[span][named], rows.name_length[span][named]
-        bounds = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-        texts = [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in bounds]
-        if len(texts) == len(found):
-            return texts
-        own = dict(zip(rows.last_put[span][named].tolist(), texts, strict=True))
-        got = rows.name[span].tolist()
-        table = {index: own.get(index) or memo.get(index) for index in set(got)}
-        names: list[str] = list(map(table.__getitem__, got))  # type: ignore[arg-type]
-        for place, text in zip(named.tolist(), texts, strict=True):
-            names[place] = text
-        return names
+
+def _texts(data: bytes, rows: Rows, span: slice) -> tuple[IntArray, list[str]]:
+    """The rows of the span, counted from its first, that spell out a name, and these names."""
+    named = np.flatnonzero(rows.named[span])
+    starts = rows.name_at[span][named]
+    stops = starts + rows.name_length[span][named]
+    bounds = zip(starts.tolist(), stops.tolist(), strict=True)
+    return named, [data[start:stop].decode("utf-8", "surrogateescape") for start, stop in bounds]
 
 
 def _is_free(indices: range, memo: Mapping[int, object]) -> bool:

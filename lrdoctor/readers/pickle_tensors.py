@@ -7,8 +7,7 @@ protocol 2 spells it once its names are in the memo, is matched by one pattern; 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from lrdoctor.readers.skeleton import Global, Storage, Tensor
 
@@ -36,17 +35,7 @@ class Memory(Protocol):
 
     data: bytes
 
-    def scalars(self, tensors: Sequence[Deferred]) -> list[Scalars]: ...
-
     def recall(self, index: int) -> object: ...
-
-
-class Scalars(NamedTuple):
-    """Tensors without dimensions that begin their storages: the storages' keys, and the name of their type."""
-
-    tensors: list[Deferred]
-    keys: list[bytes]
-    kind: str
 
 
 class Deferred(Tensor):
@@ -66,17 +55,12 @@ class Deferred(Tensor):
         if name not in Tensor.__slots__:
             raise AttributeError(name)
         kind, key, count, offset, size, stride, _ = self._parts()
-        self.storage = Storage(self.kind_named(_index(kind)), self._key(key), _number(count))
+        self.storage = Storage(kind_named(self.memory, _index(kind)), self._key(key), _number(count))
         self.offset = _number(offset)
         self.size = _numbers(size)
         self.stride = _numbers(stride)
         self.dtype = None
         return getattr(self, name)
-
-    def kind_named(self, index: int) -> str:
-        """The name of the storage's type, which the memo has at `index`."""
-        named = self.memory.recall(index)
-        return named.name if isinstance(named, Global) else ""
 
     def call(self) -> bytes:
         """The instructions that were stepped over."""
@@ -99,6 +83,12 @@ class Deferred(Tensor):
     def put(self) -> int:
         """The memo's index of the tensor itself."""
         return _index(self._parts()[-1])
+
+
+def kind_named(memory: Memory, index: int) -> str:
+    """The name of a storage's type, which the memo has at `index`."""
+    named = memory.recall(index)
+    return named.name if isinstance(named, Global) else ""
 
 
 _BINUNICODE, _MARK = b"X("

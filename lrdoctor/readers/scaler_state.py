@@ -11,7 +11,7 @@ _KEYS = frozenset({"scale", "growth_factor", "backoff_factor"})
 def looks_like_scaler(value: object) -> bool:
     """Whether a saved dict is the state of torch's GradScaler, judged by its keys."""
     held = mapping(value)
-    return held is not None and held.keys() >= _KEYS
+    return held is not None and all(key in held for key in _KEYS)
 
 
 def scaler_state(value: object, read: Number) -> ScalerState:

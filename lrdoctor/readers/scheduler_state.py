@@ -66,7 +66,7 @@ def looks_like_scheduler(value: object) -> bool:
     state = mapping(value)
     if state is None:
         return False
-    if "_schedulers" in state or any(keys <= state.keys() for keys in _FOREIGN):
+    if "_schedulers" in state or any(all(key in state for key in keys) for keys in _FOREIGN):
         return True
     return "last_epoch" in state and not _COMMON.isdisjoint(state.keys())
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note
-from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, Member, first_member
+from lrdoctor.readers.checkpoint_zip import Archive, DirectoryError, first_member
+from lrdoctor.readers.pickle_later import Column
 from lrdoctor.readers.pickle_machine import describe
-from lrdoctor.readers.pickle_tensors import Deferred, Scalars
 from lrdoctor.readers.remote import RemoteWindow
 from lrdoctor.readers.skeleton import Storage, Stub, Tensor
 from lrdoctor.readers.storage import Window, window
 from lrdoctor.readers.torch_pickle import code_of, pickled_at, width_of
 from lrdoctor.readers.torch_tar import read_tar
+from lrdoctor.readers.zip_directory import Member
 
 ZIP_MAGIC = b"PK\x03\x04"
 # The first pickle of the layout torch used up to 1.5: protocol 2, the number 0x1950a86a20f9469cfc6c.
@@ -48,12 +49,9 @@ class TorchFile:
     places: dict[str, int] = field(default_factory=dict)
     archive: Archive | None = None
     prefix: str = ""
-    known: dict[Tensor, float | int | bool] = field(default_factory=dict)
 
     def number(self, tensor: Tensor) -> float | int | bool | None:
         """The value of a tensor with one element; None where it is not one, or its bytes are not there."""
-        if tensor in self.known:
-            return self.known[tensor]
         if tensor.storage is None or any(size != 1 for size in tensor.size):
             return None
         code = _DTYPES.get(tensor.dtype or "") or code_of(tensor.storage.type)
@@ -63,25 +61,25 @@ class TorchFile:
         piece = self._stored(tensor.storage.key, tensor.offset * width, width)
         return _decoded(piece, code, self.order) if len(piece) == width else None
 
+    def numbers(self, column: Column) -> set[float | int | bool | None]:
+        """The values of tensors with one element; None for others, or where their bytes are not there."""
+        if self.archive is None or isinstance(self.data, RemoteWindow):
+            return {*map(self.number, column.tensors())}
+        values: set[float | int | bool | None] = set()
+        read = np.zeros(len(column.places), dtype=bool)
+        for kind, places, keys in column.scalars():
+            code = code_of(kind)
+            if code is None or code == "bf16":
+                continue
+            which, pieces = self.archive.numbered(f"{self.prefix}data/", keys, int(code[1]))
+            values.update(np.ascontiguousarray(pieces).view(f"{self.order}{code}")[:, 0].tolist())
+            read[places[which]] = True
+        return values | {*map(self.number, column.tensors_but(read))}
+
     def expect(self, tensors: Iterable[Tensor]) -> None:
-        """Numbers that will be asked for: they come in one go, and not one by one; of a remote file in few requests."""
+        """Numbers of a remote file that will be asked for: they come in few requests, and not one by one."""
         if isinstance(self.data, RemoteWindow):
             self.data.fetch([place for tensor in tensors if (place := self._place_of(tensor)) is not None])
-        elif self.archive is not None:
-            deferred = [tensor for tensor in tensors if isinstance(tensor, Deferred)]
-            memory = deferred[0].memory if deferred else None
-            if memory is not None:
-                for scalars in memory.scalars([tensor for tensor in deferred if tensor.memory is memory]):
-                    self._read_at_once(self.archive, scalars)
-
-    def _read_at_once(self, archive: Archive, scalars: Scalars) -> None:
-        code = code_of(scalars.kind)
-        if code is None or code == "bf16":
-            return
-        folder = f"{self.prefix}data/".encode("utf-8", "surrogateescape")
-        which, pieces = archive.beginnings([folder + key for key in scalars.keys], int(code[1]))
-        values = np.ascontiguousarray(pieces).view(f"{self.order}{code}")[:, 0].tolist()
-        self.known.update(zip([scalars.tensors[place] for place in which.tolist()], values, strict=True))
 
     def _place_of(self, tensor: Tensor) -> tuple[int, int] | None:
         """From where to where the bytes of a one-element storage lie, a zip's header in front of them included."""

@@ -13,8 +13,9 @@ from typing import Any
 
 from lrdoctor.errors import ReadError, UsageError
 from lrdoctor.model.run import Checkpoint, Scalar
-from lrdoctor.readers.checkpoint_zip import Archive, Member
+from lrdoctor.readers.checkpoint_zip import Archive
 from lrdoctor.readers.torch_file import TorchFile, opened
+from lrdoctor.readers.zip_directory import Member
 from lrdoctor.resume.pickle_edit import Edit, Editable, SetItem, editable, pickled
 from lrdoctor.resume.places import Path as KeyPath
 from lrdoctor.resume.places import at, optimizers_in, parsed_path, path_text, schedulers_in, usual_place

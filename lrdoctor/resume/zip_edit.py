@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from lrdoctor.errors import ReadError
-from lrdoctor.readers.checkpoint_zip import Archive, Member
+from lrdoctor.readers.checkpoint_zip import Archive
 from lrdoctor.readers.storage import Window
+from lrdoctor.readers.zip_directory import Member
 
 ALIGNMENT = 64
 _CHUNK = 16 << 20

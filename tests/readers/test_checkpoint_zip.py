@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -68,3 +70,65 @@ def test_any_cut_or_changed_byte_of_the_directory_gives_members_or_an_error() ->
             assert len(Archive(changed, "here").names()) <= 40
         except DirectoryError:
             continue
+
+
+def numbered(members: dict[str, bytes], asked: list[int], content: bytes | None = None) -> list[tuple[int, bytes]]:
+    found = Archive(content if content is not None else packed(members), "here")
+    which, pieces = found.numbered("held/data/", np.array(asked, dtype=np.int64), 4)
+    return [(asked[place], piece.tobytes()) for place, piece in zip(which.tolist(), pieces, strict=True)]
+
+
+def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return buffer.getvalue()
+
+
+def value(number: int) -> bytes:
+    return struct.pack("<f", number)
+
+
+def test_small_contents_are_told_by_their_checksums() -> None:
+    members = {f"held/data/{place}": value(place % 3) for place in range(1200)}
+    asked = [0, 7, 1199, 500, 7]
+    content = packed(members)
+    reads: list[slice] = []
+
+    class Counted(bytes):
+        def __getitem__(self, at: slice) -> bytes:  # type: ignore[override]
+            reads.append(at)
+            return super().__getitem__(at)
+
+    archive = Archive(Counted(content), "here")
+    reads.clear()
+    which, pieces = archive.numbered("held/data/", np.array([*range(1200)], dtype=np.int64), 4)
+    assert which.tolist() == [*range(1200)]
+    assert [piece.tobytes() for piece in pieces] == [value(place % 3) for place in range(1200)]
+    assert len(reads) == 3
+    assert numbered(members, asked) == [(place, value(place % 3)) for place in asked]
+
+
+def test_what_takes_a_second_look_is_left_out() -> None:
+    members = {f"held/data/{place}": value(place) for place in range(40)}
+    members |= {"held/data/007": value(1), "held/data/x": value(2), "other/data/90": value(3), "held/data/41": b"12345"}
+    assert numbered(members, [3, 40, 41, 90, 7]) == [(3, value(3)), (7, value(7))]
+    assert numbered(members, [3], packed(members, zipfile.ZIP_DEFLATED)) == []
+    assert Archive(packed(members), "here").numbered("held/data/", np.array([1]), 8)[0].tolist() == []
+
+
+def test_a_checksum_that_is_wrong_tells_nothing() -> None:
+    content = packed({f"held/data/{place}": value(place // 20) for place in range(40)})
+    entry = content.index(b"held/data/25", content.index(b"PK\x01\x02")) - 46
+    nothing = content[: entry + 16] + bytes(4) + content[entry + 20 :]
+    assert numbered({}, [24, 25, 26], nothing) == [(24, value(1)), (26, value(1))]
+
+
+def test_of_numbered_members_with_one_name_the_last_is_read() -> None:
+    places = [*range(30), 17, 5]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as made:
+        for number, place in enumerate(places):
+            made.writestr(f"held/data/{place + 10}", value(number))
+    assert numbered({}, [27, 15, 16], buffer.getvalue()) == [(27, value(30)), (15, value(31)), (16, value(6))]

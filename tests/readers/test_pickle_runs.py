@@ -7,12 +7,17 @@ import re
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import Limits
+from lrdoctor.model.run import OptimizerState
 from lrdoctor.readers import pickle_machine, pickle_rows, pickle_runs
+from lrdoctor.readers.checkpoint import checkpoint_of, read_checkpoint
+from lrdoctor.readers.lazy_dict import LazyDict
+from lrdoctor.readers.pickle_later import States
 from lrdoctor.readers.pickle_machine import KEEP_BYTES, _Machine, describe
 from lrdoctor.readers.skeleton import Global, Storage, Stub, Tensor
 from lrdoctor.readers.torch_file import opened
@@ -57,7 +62,8 @@ def parts(value: object, depth: int = 0) -> object:
         return str(value) if isinstance(value, Global) else value
     if depth > 12:
         return "..."
-    return type(value).__name__.replace("Deferred", "Tensor"), [parts(item, depth + 1) for item in inner]
+    kind = type(value).__name__.replace("Deferred", "Tensor").replace("LazyDict", "dict")
+    return kind, [parts(item, depth + 1) for item in inner]
 
 
 def read(data: bytes) -> object:
@@ -134,10 +140,15 @@ def test_steps_are_read_with_the_tensors_values(tmp_path: Path) -> None:
     torch.save(held, tmp_path / "held.pt")
     with opened(str(tmp_path / "held.pt")) as file:
         assert isinstance(file.root, dict)
-        steps = [state["step"] for state in file.root["optimizer"]["state"].values()]
-        file.expect(steps)
-        assert len(file.known) > len(steps) / 2
-        assert [file.number(step) for step in steps] == list(range(len(steps)))
+        states = file.root["optimizer"]["state"]
+        assert isinstance(states, LazyDict)
+        (later,) = states.not_at_hand()
+        assert isinstance(later, States)
+        told = file.numbers(later.called("step"))
+        steps = [file.number(state["step"]) for state in states.values()]
+        assert steps == list(range(len(steps)))
+        assert told == {*range(len(steps) - len(told), len(steps))}
+        assert len(told) > len(steps) / 2
 
 
 def test_runs_are_bounded_as_instructions_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +156,45 @@ def test_runs_are_bounded_as_instructions_are(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(pickle_machine, "limits", lambda: Limits(pickle_instructions=150))
     with pytest.raises(ReadError, match="too large"):
         describe(data)
+
+
+def test_more_parameters_than_python_writes_at_once(tmp_path: Path, one_by_one: Any) -> None:
+    weights = [torch.zeros(2 + place % 3) for place in range(1500)]
+    optimizer = torch.optim.AdamW(weights, lr=1e-3)
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    weights[1400].grad = None
+    optimizer.step()
+    held = {"model": {f"{place}.weight": weight for place, weight in enumerate(weights)}}
+    held["optimizer"] = optimizer.state_dict()
+    data = pickled(held, tmp_path)
+    root, _ = describe(data)
+    assert isinstance(root, dict)
+    model, states = root["model"], root["optimizer"]["state"]
+    assert isinstance(model, LazyDict)
+    assert isinstance(states, LazyDict)
+    assert len([*model.at_hand()]) < 40
+    assert len([*states.at_hand()]) < 40
+    assert len(model) == len(states) == 1500
+    with opened(str(tmp_path / "held.pt")) as file:
+        assert checkpoint_of(file).optimizer == OptimizerState("AdamW", ANY, 2, 1500, 1500)
+    found = parts(root)
+    with pytest.MonkeyPatch.context() as patch:
+        one_by_one(patch)
+        assert found == parts(describe(data)[0])
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+def test_the_step_counter_is_the_largest_with_checksums_or_without(checksums: bool, tmp_path: Path) -> None:
+    held = training(12)
+    for place, state in enumerate(held["optimizer"]["state"].values()):
+        state["step"] = torch.tensor(float(place % 7))
+    torch.serialization.set_crc32_options(checksums)
+    try:
+        torch.save(held, tmp_path / "held.pt")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    described = read_checkpoint(str(tmp_path / "held.pt")).optimizer
+    assert described is not None
+    assert (described.step, described.state_size) == (6, len(held["optimizer"]["state"]))
