@@ -25,6 +25,7 @@ from pathlib import Path
 
 from lrdoctor.readers.checksum import masked_crc
 
+LAYERS = (100, 400, 1000)  # of the checkpoints: eight tensors each
 TAGS = ("train/loss", "train/learning_rate", "train/grad_norm", "val/loss", "throughput")
 Work = Callable[[], object]
 
@@ -183,18 +184,19 @@ def bench_table(folder: Path, rows: int) -> None:
 # Checkpoints
 
 
-def write_checkpoint(folder: Path, megabytes: int) -> Path:
+def write_checkpoint(folder: Path, megabytes: int, layers: int) -> Path:
+    """A model of so many layers, the state AdamW keeps of each of its weights, and a scheduler."""
     import torch
 
-    width = 1024
-    layers = max(1, megabytes * 2**20 // (width * width * 4 * 3))
+    width = max(1, round((megabytes * 2**20 / (layers * 4 * 3)) ** 0.5))
     model = torch.nn.Sequential(*(torch.nn.Linear(width, width) for _ in range(layers)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)
-    model(torch.ones(1, width)).sum().backward()
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
     optimizer.step()
     scheduler.step()
-    path = folder / "last.pt"
+    path = folder / f"{8 * layers:,}-tensors.pt"
     held = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
     torch.save(held, path)
     return path
@@ -239,8 +241,11 @@ def write_transformer(folder: Path, layers: int) -> Path:
 
 
 def bench_checkpoint(folder: Path, megabytes: int) -> None:
-    for path in (write_checkpoint(folder, megabytes), write_transformer(folder, 24)):
+    for layers in LAYERS:
+        path = write_checkpoint(folder, megabytes, layers)
         against_torch(path)
+        path.unlink()
+    against_torch(write_transformer(folder, 24))
 
 
 def against_torch(path: Path) -> None:

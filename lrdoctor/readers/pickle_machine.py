@@ -20,6 +20,7 @@ from lrdoctor.readers.pickle_opcodes import HANDLERS, SCALARS, SEVERAL, set_item
 from lrdoctor.readers.pickle_runs import Run, Runs
 from lrdoctor.readers.pickle_stack import U4, Stack
 from lrdoctor.readers.pickle_tensors import CALL, REBUILD, Deferred
+from lrdoctor.readers.pickle_versions import Versions, versions_at
 
 KEEP_BYTES = 1 << 16  # longer byte strings are tensor-like payload: only their length is kept
 
@@ -37,6 +38,7 @@ class CutError(ReadError):
 _ENDS_EARLY = (IndexError, struct.error)
 _MALFORMED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
 _LOOKED_UP = 8  # rows: about what it costs to carry out one for the memo
+_LOOKED_AT = 1 << 10  # bytes within which no second look is taken for what was not found
 _LONGEST_ARGUMENT = 8  # bytes of a fixed length behind an opcode
 
 
@@ -82,7 +84,7 @@ def _place(where: str | None, machine: _Machine) -> str:
 class _Machine(Stack):
     """Carries out the opcodes; of the calls that rebuild tensors only as much as is asked for."""
 
-    __slots__ = ("left", "many_left", "pending", "runs")
+    __slots__ = ("left", "looked", "many_left", "pending", "runs")
 
     def __init__(self, data: bytes, start: int, keep: int) -> None:
         self.left = limits().pickle_instructions
@@ -90,6 +92,7 @@ class _Machine(Stack):
         self.pending: list[Deferred] = []
         self.runs = Runs(self)
         self.many_left = self.left // 2
+        self.looked = 0  # up to where versions were looked for
 
     def run(self) -> object:
         """Carry out opcodes up to STOP."""
@@ -147,6 +150,8 @@ class _Machine(Stack):
                     target = stack[-1]
                     if type(target) is dict and type(name) in SCALARS:
                         target[name] = value
+                        if pos >= self.looked and data[pos] == _BINUNICODE and self._versions_left_for_later(pos):
+                            pos, stack = self.pos, self.stack
                     else:
                         set_pairs(target, [name, value])
                 elif opcode == _BINPUT:
@@ -245,6 +250,22 @@ class _Machine(Stack):
         target.append(pairs, States(run) if nested else Tensors(name, run))
         return True
 
+    def _versions_left_for_later(self, start: int) -> bool:
+        """Whether dicts of one number each end the dict that they stand in: it is told what it will hold."""
+        around = self.under[-1] if self.under else []
+        target = around[-1] if around else None
+        found = versions_at(self.data, start, self.memo) if isinstance(target, LazyDict) else None
+        self.looked = start + _LOOKED_AT if found is None else found.stop
+        if found is None or not self.data.startswith(b"u", found.stop) or not self.runs.claim(found, self.memo):
+            return False
+        assert isinstance(target, LazyDict)
+        self._count(len(found))
+        self.pos = found.stop + 1
+        pairs: dict[object, object] = {}
+        set_pairs(pairs, self.marked())
+        target.append(pairs, found)
+        return True
+
     def _take(self, run: Run) -> None:
         """What the instructions of these rows do to the stack. The memo is filled when it is asked."""
         if not len(run.opening):
@@ -269,6 +290,9 @@ class _Machine(Stack):
         run = self.runs.of(index)
         if run is None:
             return False
+        if isinstance(run, Versions):
+            self.memo[index] = run.put_at(index)
+            return True
         row = run.row_of(index)
         later = {index: value for index in run.indices_of(row) if (value := self.memo.get(index)) is not None}
         self._carry_out_call(run.tensor(row))

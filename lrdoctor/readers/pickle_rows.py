@@ -31,6 +31,8 @@ def _widths(opcodes: dict[bytes, int]) -> IntArray:
 
 
 _INT = _widths({b"K": 2, b"M": 3, b"J": 5})
+_INT_BITS = np.array([(1 << 8 * max(width - 1, 0)) - 1 for width in _INT.tolist()], dtype=np.uint32)
+"""Which of the four bytes behind the opcode are the number's."""
 _GET = _widths({b"h": 2, b"j": 5})
 _CLOSING = np.frombuffer(b")\x85\x86\x87ttttt", dtype=np.uint8)  # of a tuple with so many numbers
 _MOST_DIGITS = 9
@@ -68,10 +70,8 @@ class Rows:
     def entry_keys(self, rows: IntArray) -> list[int]:
         """The keys under which these rows open a dict."""
         at = self._entry_at[rows]
-        wide, opcodes = self._u4[at + 1].astype(np.int64), self._u.take(at)
-        signed = np.where(wide < 1 << 31, wide, wide - (1 << 32))
-        keys = np.where(opcodes == b"K"[0], wide & 0xFF, np.where(opcodes == b"M"[0], wide & 0xFFFF, signed))
-        return [*map(int, keys)]
+        keys: list[int] = (self._u4[at + 1] & _INT_BITS.take(self._u.take(at))).view(np.int32).tolist()
+        return keys
 
     def key_numbers(self, rows: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         """The storages' keys of these rows as numbers, and whether they are spelt as such, without a zero in front."""

@@ -11,6 +11,7 @@ import numpy as np
 from lrdoctor.model.arrays import IntArray
 from lrdoctor.readers.pickle_rows import Rows
 from lrdoctor.readers.pickle_tensors import Deferred, Memory
+from lrdoctor.readers.pickle_versions import Versions
 
 _SHORTEST = 1000  # bytes of a pickle in which rows are looked for
 _GET_WIDTHS = {b"h"[0]: 2, b"j"[0]: 5}
@@ -149,7 +150,7 @@ class Runs:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._rows: Rows | None = None
-        self.taken: list[Run] = []
+        self.taken: list[Run | Versions] = []
 
     def ahead(self, start: int, width: int, memo: Mapping[int, object]) -> Run | None:
         """The run that begins with the call at `start`, whose function is got from the memo by `width` bytes.
@@ -164,15 +165,17 @@ class Runs:
             return None
         got = self._got(rows, found, memo)
         run = Run(self._memory, rows, found, width, got) if got is not None else None
-        if run is None or not _is_free(run.indices, memo):
-            return None
-        if self.taken and self.taken[-1].indices.stop > run.indices.start:
-            return None
-        self.taken.append(run)
-        return run
+        return run if run is not None and self.claim(run, memo) else None
 
-    def of(self, index: int) -> Run | None:
-        """The run that has put something at `index` of the memo."""
+    def claim(self, found: Run | Versions, memo: Mapping[int, object]) -> bool:
+        """Whether it can be taken: nothing of the memo is overwritten. It is taken then."""
+        if not _is_free(found.indices, memo) or (self.taken and self.taken[-1].indices.stop > found.indices.start):
+            return False
+        self.taken.append(found)
+        return True
+
+    def of(self, index: int) -> Run | Versions | None:
+        """What was taken and has put something at `index` of the memo."""
         place = bisect_right(self.taken, index, key=lambda run: run.indices.start) - 1
         return self.taken[place] if place >= 0 and index in self.taken[place].indices else None
 

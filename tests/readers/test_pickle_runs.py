@@ -19,6 +19,8 @@ from lrdoctor.readers.checkpoint import checkpoint_of, read_checkpoint
 from lrdoctor.readers.lazy_dict import LazyDict
 from lrdoctor.readers.pickle_later import States
 from lrdoctor.readers.pickle_machine import KEEP_BYTES, _Machine, describe
+from lrdoctor.readers.pickle_runs import Run
+from lrdoctor.readers.pickle_versions import Versions
 from lrdoctor.readers.skeleton import Global, Storage, Stub, Tensor
 from lrdoctor.readers.torch_file import opened
 
@@ -36,7 +38,8 @@ def training(layers: int) -> dict[str, Any]:
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     names = {f"{'a' * (place % 90)}é{place}": torch.arange(float(place)) for place in range(40)}
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "names": names, "tied": [weights[0]] * 3}
+    held = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "names": names, "tied": [weights[0]] * 3}
+    return held | {"versions": {f"é{place}" if place % 7 else "": {"of": place % 5} for place in range(100)}}
 
 
 def pickled(held: Any, folder: Path) -> bytes:
@@ -81,6 +84,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> Any:
     def turned_off(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(pickle_runs, "_SHORTEST", 1 << 60)
         patch.setattr(pickle_machine, "CALL", re.compile(b"(?!)"))
+        patch.setattr(pickle_machine, "versions_at", lambda *given: None)
 
     return turned_off
 
@@ -89,9 +93,10 @@ def test_nearly_all_tensors_of_a_training_are_taken_in_runs(tmp_path: Path) -> N
     data = pickled(training(40), tmp_path)
     machine = _Machine(data, 0, KEEP_BYTES)
     machine.run()
-    taken = sum(run.last - run.first for run in machine.runs.taken)
+    runs = [taken for taken in machine.runs.taken if isinstance(taken, Run)]
+    taken = sum(run.last - run.first for run in runs)
     assert taken > 0.85 * data.count(b"((h")
-    assert len(machine.runs.taken) <= 8
+    assert len(runs) <= 8
 
 
 @pytest.mark.parametrize("window", [1 << 22, 20_000])
@@ -149,6 +154,33 @@ def test_steps_are_read_with_the_tensors_values(tmp_path: Path) -> None:
         assert steps == list(range(len(steps)))
         assert told == {*range(len(steps) - len(told), len(steps))}
         assert len(told) > len(steps) / 2
+
+
+def test_the_versions_of_modules_are_taken_together(tmp_path: Path) -> None:
+    machine = _Machine(pickled(training(40), tmp_path), 0, KEEP_BYTES)
+    machine.run()
+    versions = [taken for taken in machine.runs.taken if isinstance(taken, Versions)]
+    assert sum(map(len, versions)) > 100
+    index = versions[0].indices[50]
+    name, made = machine.recall(index), machine.recall(index + 1)
+    assert isinstance(name, str)
+    assert made == {"version": 1}
+    assert machine.recall(index + 1) is made
+
+
+def test_a_changed_byte_among_versions_changes_what_is_read_as_it_would_one_by_one(
+    tmp_path: Path, one_by_one: Any
+) -> None:
+    data = pickled(training(12), tmp_path)
+    random.seed(1)
+    first, usual = data.index(b"versions"), b"hjqrXK}us\x00\x01"
+    for _ in range(40):
+        place, byte = random.randrange(first, len(data)), random.choice([*usual, *random.randbytes(2)])
+        changed = data[:place] + bytes([byte]) + data[place + 1 :]
+        found = read(changed)
+        with pytest.MonkeyPatch.context() as patch:
+            one_by_one(patch)
+            assert read(changed) in (found, "refused"), (place, byte)
 
 
 def test_runs_are_bounded_as_instructions_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
