@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
-from lrdoctor.readers import csv_log
+from lrdoctor.readers import csv_log, csv_table
 from lrdoctor.readers.csv_block import Block
 
 Read = Callable[..., tuple[dict[str, Series], list[str]]]
@@ -317,7 +317,7 @@ def test_many_lines_at_once_are_read_as_one_by_one(
     path.write_text("".join(delimiter.join(line) + ends for line in lines), encoding="utf-8", newline="")
     with pytest.MonkeyPatch.context() as patched:
         at_once = list(csv_log.read(str(path)))
-        patched.setattr(csv_log, "parsed", lambda span, *_: Block(span, None, quoted=False))
+        patched.setattr(csv_table, "parsed", lambda span, *_: Block(span, None, quoted=False))
         one_by_one = list(csv_log.read(str(path)))
     assert list(map(comparable, at_once)) == list(map(comparable, one_by_one))
 
@@ -340,7 +340,7 @@ def test_irregular_lines_are_read_as_one_by_one(rows: list[str], tmp_path: Path,
     path = tmp_path / "metrics.csv"
     path.write_text("\n".join(["step,lr,loss", *rows, *["7,0.5,0.25"] * 5, ""]), encoding="utf-8", newline="")
     at_once = list(csv_log.read(str(path)))
-    monkeypatch.setattr(csv_log, "parsed", lambda span, *_: Block(span, None, quoted=False))
+    monkeypatch.setattr(csv_table, "parsed", lambda span, *_: Block(span, None, quoted=False))
     assert list(map(comparable, at_once)) == list(map(comparable, csv_log.read(str(path))))
 
 
