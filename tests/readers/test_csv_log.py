@@ -352,7 +352,7 @@ def comparable(item: Series | Note) -> object:
 
 
 def test_a_block_of_other_lines_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_log, "_BLOCK_BYTES", 200)
+    monkeypatch.setattr(csv_table, "BLOCK_BYTES", 200)
     rows = [f"{step},{step * 0.1!r},1.5" for step in range(300)]
     rows[100] = "100,nan,1.5"
     rows[150] = "step,lr,loss"
