@@ -66,7 +66,6 @@ class Directory:
         self._bytes = np.frombuffer(content, dtype=np.uint8)
         self._stretches = _stretches(content, count)
         self._by_name: dict[bytes, int] | None = None
-        self._numbered: dict[bytes, tuple[IntArray, IntArray]] = {}
 
     def by_name(self) -> dict[bytes, int]:
         """Where each member's entry is; of several that share a name the last."""
@@ -81,9 +80,10 @@ class Directory:
     def place_of(self, name: bytes) -> int | None:
         """The place of the last entry of that name."""
         prefix = name.rstrip(b"0123456789")
-        if prefix in self._numbered and name[len(prefix) : len(prefix) + 1] not in (b"", b"0"):
-            place = int(self.places_of(prefix, np.array([int(name[len(prefix) :][: _MOST_DIGITS + 1])]))[0])
-            return place if place >= 0 else self.by_name().get(name)
+        digits = name[len(prefix) :]
+        if 0 < len(digits) <= _MOST_DIGITS and (digits[:1] != b"0" or digits == b"0"):
+            place = int(self.places_of(prefix, np.array([int(digits)]))[0])
+            return place if place >= 0 else None
         if self._by_name is None and len(self._stretches) <= _FEW:
             alike = [stretch for stretch in self._stretches if stretch.name == len(name)]
             if all(stretch.many == 1 for stretch in alike):
@@ -91,14 +91,43 @@ class Directory:
         return self.by_name().get(name)
 
     def places_of(self, prefix: bytes, numbers: IntArray) -> IntArray:
-        """The places of the members called `prefix` and a number, -1 where there is none."""
-        if prefix not in self._numbered:
-            self._numbered[prefix] = self._find_numbered(prefix)
-        known, places = self._numbered[prefix]
-        if not len(known):
-            return np.full(len(numbers), -1, dtype=np.int64)
-        found = np.searchsorted(known, numbers, side="right") - 1
-        return np.where((found >= 0) & (known[found] == numbers), places[found], -1)
+        """The places of the members called `prefix` and a number, -1 where there is none.
+
+        Looked for where they are if each stretch counts upwards, as torch's do, and by name where they are not there.
+        """
+        places = np.full(len(numbers), -1, dtype=np.int64)
+        lengths = [stretch.name for stretch in self._stretches]
+        for stretch in self._stretches:
+            if stretch.many > 1 and lengths.count(stretch.name) == 1:
+                self._find(stretch, prefix, numbers, places)
+        missing = np.flatnonzero(places < 0).tolist()
+        if missing:
+            named = self.by_name()
+            names = (prefix + str(number).encode() for number in numbers[missing].tolist())
+            places[missing] = [named.get(name, -1) for name in names]
+        return places
+
+    def _find(self, stretch: _Stretch, prefix: bytes, numbers: IntArray, places: IntArray) -> None:
+        """Fill in the places of those that are in the stretch where counting upwards from its first one leads to."""
+        width, end = stretch.name - len(prefix), stretch.place + (stretch.many - 1) * stretch.size
+        first, last = (self._name_at(place, stretch.name)[len(prefix) :] for place in (stretch.place, end))
+        if not (0 < width <= _MOST_DIGITS and first.isdigit() and last.isdigit()):
+            return
+        lowest, highest = int(first), int(last)
+        if highest - lowest != stretch.many - 1 or (width > 1 and first[:1] == b"0"):
+            return  # a name may be there twice
+        which = np.flatnonzero((numbers >= lowest) & (numbers <= highest))
+        if not len(which):
+            return
+        rows, rest = numbers[which] - lowest, numbers[which]
+        names = self._names(stretch)[rows]
+        same = names[:, : len(prefix)] == np.frombuffer(prefix, dtype=np.uint8)
+        good = same.all(axis=1) if not same.all() else np.ones(len(which), dtype=bool)
+        for place in range(stretch.name - 1, len(prefix) - 1, -1):
+            more = rest // 10
+            good &= names[:, place] == rest - 10 * more + ord("0")
+            rest = more
+        places[which[good]] = stretch.place + stretch.size * rows[good]
 
     def columns(self, places: IntArray) -> np.ndarray[Any, Any]:
         """(n,) fields of the entries at these places: "method", "crc", "packed", "size" and "header"."""
@@ -160,31 +189,6 @@ class Directory:
     def _numbers(self, stretch: _Stretch, offset: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """(count,) the four bytes at `offset` of each entry."""
         return np.ndarray((stretch.many,), "<u4", self._content, stretch.place + offset, (stretch.size,))
-
-    def _find_numbered(self, prefix: bytes) -> tuple[IntArray, IntArray]:
-        """The numbers behind the prefix, sorted, and the places; where two are alike, in the directory's order."""
-        start, numbers, places = np.frombuffer(prefix, dtype=np.uint8), [], []
-        for stretch in self._stretches:
-            width = stretch.name - len(prefix)
-            if not 0 < width <= _MOST_DIGITS or (
-                stretch.many == 1 and not self._name_at(stretch.place, stretch.name).startswith(prefix)
-            ):
-                continue
-            names = self._names(stretch)
-            named, digits = names[:, : len(prefix)] == start, names[:, len(prefix) :] - np.uint8(ord("0"))
-            rows = np.arange(stretch.many)
-            if not (named.all() and (digits <= 9).all() and (width == 1 or digits[:, 0].all())):
-                good = named.all(axis=1) & (digits <= 9).all(axis=1) & ((width == 1) | (digits[:, 0] > 0))
-                rows = np.flatnonzero(good)
-                digits = digits[rows]
-            number = np.zeros(len(rows), dtype=np.int64)
-            for digit in digits.T:
-                number = 10 * number + digit
-            numbers.append(number)
-            places.append(stretch.place + stretch.size * rows)
-        every = np.concatenate(numbers) if numbers else np.empty(0, dtype=np.int64)
-        order = np.argsort(every, kind="stable")
-        return every[order], np.concatenate(places)[order] if places else every
 
 
 def _stretches(content: bytes, count: int) -> list[_Stretch]:
