@@ -6,7 +6,6 @@ import struct
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
@@ -22,8 +21,6 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _STORED, _DEFLATED = 0, 8
 _FULL16 = 0xFFFF
 _WIDEST_TOLD = 4  # bytes that their CRC-32 determines
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class DirectoryError(ReadError):
@@ -96,26 +93,25 @@ class Archive:
             return near[at : at + count]
         return self.data[member.header + at : member.header + at + count]
 
-    def numbered(self, prefix: str, numbers: IntArray, count: int) -> tuple[IntArray, Bytes]:
-        """The contents of small stored members called `prefix` and a number: (n, count) bytes, and whose they are.
+    def numbered(self, prefix: str, numbers: IntArray, count: int) -> tuple[IntArray, set[bytes]]:
+        """What small stored members called `prefix` and a number hold, `count` bytes each, and whose these are.
 
         As many bytes as a CRC-32 has follow from it: of members that share one only the first is read, and checked.
         Left out is what takes a second look: a missing or packed member, another size, a wrong or no CRC.
         """
-        none = np.empty(0, dtype=np.int64), np.empty((0, count), dtype=np.uint8)
         if count > _WIDEST_TOLD:
-            return none
+            return np.empty(0, dtype=np.int64), set()
         places = self._entries.places_of(prefix.encode("utf-8", "surrogateescape"), numbers)
         which = np.flatnonzero(places >= 0)
         entries = self._entries.columns(places[which])
         plain = (entries["method"] == _STORED) & (entries["packed"] == count) & (entries["size"] == count)
-        which, entries = which[plain], entries[plain]
-        crcs, first, same = np.unique(entries["crc"], return_index=True, return_inverse=True)
-        told = zip(places[which[first]].tolist(), crcs.tolist(), strict=True)
-        read = [self._checked(place, crc, count) for place, crc in told]
-        good = np.array([piece is not None for piece in read], dtype=bool)[same]
-        pieces = np.frombuffer(b"".join(piece or bytes(count) for piece in read), dtype=np.uint8).reshape(-1, count)
-        return which[good], pieces[same[good]]
+        which, crcs = which[plain], entries["crc"][plain]
+        known, first = np.unique(crcs, return_index=True) if (crcs != crcs[:1]).any() else (crcs[:1], [0])
+        told = zip(known.tolist(), places[which[first]].tolist() if len(which) else [], strict=True)
+        read = {crc: piece for crc, place in told if (piece := self._checked(place, crc, count)) is not None}
+        if len(read) < len(known):
+            which = which[np.isin(crcs, list(read))]
+        return which, set(read.values())
 
     def _checked(self, place: int, crc: int, count: int) -> bytes | None:
         """A member's contents, None where they are not those its CRC belongs to."""

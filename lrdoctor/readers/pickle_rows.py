@@ -18,6 +18,8 @@ _Bytes = npt.NDArray[np.uint8]
 _WINDOW = 1 << 22  # bytes looked at together
 _BEYOND = 2048  # more than a row of unexpected bytes can lead past the end of a window
 _ALWAYS = True
+_KEPT_BYTES = 1 << 20  # of a pickle whose rows are kept
+_MOST_KEPT = 8  # of them
 _FEWEST = 16  # rows that are worth being taken together
 _MARK, _PUT, _TEXT, _SET, _DICT = b"(rXu}"
 
@@ -37,6 +39,23 @@ _GET = _widths({b"h": 2, b"j": 5})
 _CLOSING = np.frombuffer(b")\x85\x86\x87ttttt", dtype=np.uint8)  # of a tuple with so many numbers
 _MOST_DIGITS = 9
 _MOST_SIZES = len(_CLOSING) - 1
+
+
+def rows_from(data: bytes, start: int, anchor: bytes) -> tuple[Rows, int]:
+    """The rows of a pickle from a call at `start` on, and up to where they are this pickle's.
+
+    Checkpoints of one training spell the same rows: earlier ones at the same place are taken as far as the bytes agree.
+    """
+    kept = _kept.get(start)
+    until = kept.same_until(data, start, anchor) if kept is not None else start
+    if kept is not None and until > start:
+        return kept, until
+    rows = Rows(data, start, anchor)
+    if rows.stop == len(data) and len(data) <= _KEPT_BYTES:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[start] = rows
+    return rows, rows.stop if rows.stop == len(data) else rows.starts[-1]
 
 
 class Rows:
@@ -66,6 +85,23 @@ class Rows:
         self._ends: list[int] = np.unique(ends).tolist()
         self.starts: list[int] = (self._starts + start).tolist()
         self.starts.append(self._base + int(places[-1]) if len(places) else self.stop)
+        bounds = zip([0, *self._ends], self._ends, strict=False)
+        runs = (range(first + int(self._bad[first]), last) for first, last in bounds if first < last)
+        self._got: dict[range, list[int] | None] = {}
+        self._runs = [run for run in runs if len(run) >= _FEWEST]
+
+    def same_until(self, data: bytes, start: int, anchor: bytes) -> int:
+        """Up to which byte a pickle has these rows from a call at `start` on, in steps of runs."""
+        if anchor != self.anchor:
+            return start
+        seen = 0
+        for row in (*(run.stop for run in self._runs), len(self._starts)):
+            end = self.starts[row] - start + len(anchor)
+            if not data.startswith(self._padded[seen:end], start + seen):
+                return start + max(seen - len(anchor), 0)
+            seen = end
+        further = data.find(anchor, start + seen)
+        return len(data) if further < 0 else further
 
     def entry_keys(self, rows: IntArray) -> list[int]:
         """The keys under which these rows open a dict."""
@@ -77,9 +113,10 @@ class Rows:
         """The storages' keys of these rows as numbers, and whether they are spelt as such, without a zero in front."""
         at, length = self.key_at[rows] - self._base, self.key_length[rows]
         numbers = np.zeros(len(rows), dtype=np.int64)
-        for place in range(int(length.max(initial=0))):
-            digits = self._u.take(at + place) - np.uint8(ord("0"))
-            numbers = np.where(place < length, 10 * numbers + digits, numbers)
+        for width in range(int(length.min(initial=_MOST_DIGITS)), int(length.max(initial=0)) + 1):
+            which = np.flatnonzero(length == width)
+            digits = self._u.take(at[which, None] + np.arange(width)) - np.uint8(ord("0"))
+            numbers[which] = digits @ 10 ** np.arange(width - 1, -1, -1)
         return numbers, (length == 1) | (self._u.take(at) != ord("0"))
 
     def mention(self, data: bytes, span: slice, text: str) -> bool:
@@ -89,6 +126,22 @@ class Rows:
         except UnicodeEncodeError:
             return True  # which only a look at the texts can tell
         return data.find(spelt, self.starts[span.start], self.starts[span.stop]) >= 0
+
+    def names_got(self, found: range) -> list[int] | None:
+        """The indices of the memo that names of a run come from; None where one is not there yet."""
+        if found not in self._got:
+            span = slice(found.start, found.stop)
+            unnamed, got = ~self.named[span], self.name[span]
+            later = (got >= self.first_put[span]) & (got <= self.last_put[found.stop - 1])
+            self._got[found] = None if (later & unnamed).any() else np.unique(got[unnamed]).tolist()
+        return self._got[found]
+
+    def next_run(self, position: int) -> int:
+        """The first call, from `position` on, with which a run can begin; behind all of them where there is none."""
+        for run in self._runs:
+            if self.starts[run.stop - _FEWEST] >= position:
+                return max(self.starts[run.start], position)
+        return self.starts[-1]
 
     def run_at(self, position: int) -> range:
         """The rows that follow each other from a call at `position`; none where there are few."""
@@ -196,3 +249,6 @@ class Rows:
         index: IntArray = np.array(self._u4[at + 1], dtype=np.int64)
         index[self._u.take(at) == b"h"[0]] &= 0xFF
         return index
+
+
+_kept: dict[int, Rows] = {}

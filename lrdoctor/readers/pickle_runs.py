@@ -9,7 +9,7 @@ from itertools import pairwise, repeat
 import numpy as np
 
 from lrdoctor.model.arrays import IntArray
-from lrdoctor.readers.pickle_rows import Rows
+from lrdoctor.readers.pickle_rows import Rows, rows_from
 from lrdoctor.readers.pickle_tensors import Deferred, Memory
 from lrdoctor.readers.pickle_versions import Versions
 
@@ -150,6 +150,8 @@ class Runs:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._rows: Rows | None = None
+        self._until = 0
+        self._none_before = 0
         self.taken: list[Run | Versions] = []
 
     def ahead(self, start: int, width: int, memo: Mapping[int, object]) -> Run | None:
@@ -157,11 +159,12 @@ class Runs:
 
         None where there is none, or where it would overwrite the memo, or takes names from it that are no text.
         """
-        if len(self._memory.data) - start < _SHORTEST:
+        if start < self._none_before or len(self._memory.data) - start < _SHORTEST:
             return None
         rows = self._rows_from(start, width)
         found = rows.run_at(start)
         if not found:
+            self._none_before = rows.next_run(start)
             return None
         got = self._got(rows, found, memo)
         run = Run(self._memory, rows, found, width, got) if got is not None else None
@@ -180,24 +183,20 @@ class Runs:
         return self.taken[place] if place >= 0 and index in self.taken[place].indices else None
 
     def _rows_from(self, start: int, width: int) -> Rows:
-        if self._rows is None or (start >= self._rows.starts[-1] and self._rows.stop < len(self._memory.data)):
+        if self._rows is None or start >= self._until:
             data = self._memory.data
             anchor = data[start : start + width + 2 + _GET_WIDTHS.get(data[start + width + 2], 2)]
-            self._rows = Rows(data, start, anchor)
+            self._rows, self._until = rows_from(data, start, anchor)
         return self._rows
 
     def _got(self, rows: Rows, found: range, memo: Mapping[int, object]) -> dict[int, str] | None:
         """The names that come from the memo, which the run itself may have put there; None where one is no text."""
+        indices = rows.names_got(found)
+        if not indices:
+            return {} if indices is not None else None
         span = slice(found.start, found.stop)
-        named = rows.named[span]
-        if named.all():
-            return {}
-        got, first_put = rows.name[span], rows.first_put[span]
-        if ((got >= first_put) & (got <= rows.last_put[found.stop - 1]) & ~named).any():
-            return None  # what comes later is not there yet
         spelt, texts = _texts(self._memory.data, rows, span)
         own = dict(zip(rows.last_put[span][spelt].tolist(), texts, strict=True))
-        indices = np.unique(got[~named]).tolist()
         table = {index: own.get(index) or memo.get(index) or self._memory.recall(index) for index in indices}
         return table if {*map(type, table.values())} == {str} else None  # type: ignore[return-value]
 

@@ -17,7 +17,8 @@ _GET = rb"(?:h.|j....)"
 _PUT = rb"(?:q.|r....)"
 _INT = rb"(?:K.|M..|J....|\x8a\x05.{5}|\x8a\x06.{6})"
 _INTS = rb"(?:\)|%(i)s\x85%(p)s|%(i)s{2}\x86%(p)s|%(i)s{3}\x87%(p)s|\(%(i)s{4,8}t%(p)s)" % {b"i": _INT, b"p": _PUT}
-_KEY = rb"(?:X.\x00{3}\d{1,9}%s|%s)" % (_PUT, _GET)
+_DIGITS = b"|".join(rb"\x%02x\x00{3}\d{%d}" % (length, length) for length in range(1, 10))
+_KEY = rb"(?:X(?:%s)%s|%s)" % (_DIGITS, _PUT, _GET)
 # Behind the function: ((storage, type, key, location, count), offset, size, stride, requires_grad, hooks), the call.
 _PARTS = (
     *(rb"\(\(", _GET, rb"(?P<type>%s)" % _GET, rb"(?P<key>%s)" % _KEY, _GET, rb"(?P<count>%s)t" % _INT, _PUT),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from lrdoctor.model.arrays import IntArray
 from lrdoctor.readers.lazy_dict import Pair
 
 _FEWEST = 16  # dicts that are worth being taken together
-_FIRST_LOOK = 1 << 12  # bytes; four times as many where all of them were of use
+_FIRST_LOOK = 1 << 13  # bytes; four times as many where all of them were of use
 # Behind the dict's name: put it; a dict, put it; what it calls the number, from the memo; the number; set.
 _TAIL = re.compile(rb"r....\}r....((?:h.|j....)K).s", re.DOTALL)
-_TEXT = b"X"[0]
+_KEPT_BYTES = 1 << 20  # of what was found last
+_TEXT, _PUT, _DICT, _SET = b"Xr}s"
 _NAME_AT, _NAMED_AT, _GOT_AT = 5, 6, 11  # in an entry behind its opcode, and in a tail
 
 
@@ -71,8 +73,28 @@ def versions_at(data: bytes, start: int, memo: Mapping[int, object]) -> Versions
     if not isinstance(called, str):
         return None
     first = int.from_bytes(found[0][1:5], "little")
+    kept = _kept.get("last")
+    if kept is not None and kept.start == start and data.startswith(kept.spelt, start):
+        return Versions(data, kept.names, kept.tails, called, tail, first)
     names, tails = _entries(data, start, got, tail, first)
-    return Versions(data, names, tails, called, tail, first) if len(names) >= _FEWEST else None
+    if len(names) < _FEWEST:
+        return None
+    made = Versions(data, names, tails, called, tail, first)
+    if made.stop - start <= _KEPT_BYTES:
+        _kept["last"] = _Kept(start, data[start : made.stop + 1], names, tails)
+    return made
+
+
+class _Kept(NamedTuple):
+    """What was found last, with the byte that ended it: checkpoints of one training spell the same."""
+
+    start: int
+    spelt: bytes
+    names: IntArray
+    tails: IntArray
+
+
+_kept: dict[str, _Kept] = {}
 
 
 def _entries(data: bytes, start: int, got: bytes, tail: int, first: int) -> tuple[IntArray, IntArray]:
@@ -94,11 +116,13 @@ def _entries(data: bytes, start: int, got: bytes, tail: int, first: int) -> tupl
 def _places(window: np.ndarray, got: bytes, tail: int) -> IntArray:
     """Where the bytes of a tail stand that are the same in all of them."""
     limit = max(len(window) - tail + 1, 0)
-    same = [(0, b"r"), (_NAME_AT, b"}r"), (_GOT_AT, got), (tail - 1, b"s")]
-    fits = np.ones(limit, dtype=bool)
-    for place, code in ((at + further, code) for at, codes in same for further, code in enumerate(codes)):
-        fits &= window[place : place + limit] == code
-    return np.flatnonzero(fits)
+    eight = np.ndarray((max(len(window) - _GOT_AT - 7, 0),), "<u8", window, _GOT_AT, (1,))
+    places = np.flatnonzero(eight & np.uint64((1 << 8 * len(got)) - 1) == np.uint64(int.from_bytes(got, "little")))
+    places = places[places < limit]
+    fits = (window[places] == _PUT) & (window[places + _NAMED_AT] == _PUT)
+    fits &= (window[places + _NAME_AT] == _DICT) & (window[places + tail - 1] == _SET)
+    found: IntArray = places[fits]
+    return found
 
 
 def _are_entries(window: np.ndarray, begins: IntArray, places: IntArray, first: int) -> np.ndarray:

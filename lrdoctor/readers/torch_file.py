@@ -72,7 +72,7 @@ class TorchFile:
             if code is None or code == "bf16":
                 continue
             which, pieces = self.archive.numbered(f"{self.prefix}data/", keys, int(code[1]))
-            values.update(np.ascontiguousarray(pieces).view(f"{self.order}{code}")[:, 0].tolist())
+            values |= {_decoded(piece, code, self.order) for piece in pieces}
             read[places[which]] = True
         return values | {*map(self.number, column.tensors_but(read))}
 

@@ -66,6 +66,7 @@ class Directory:
         self._bytes = np.frombuffer(content, dtype=np.uint8)
         self._stretches = _stretches(content, count)
         self._by_name: dict[bytes, int] | None = None
+        self._counts: dict[bytes, list[tuple[_Stretch, int]]] = {}
 
     def by_name(self) -> dict[bytes, int]:
         """Where each member's entry is; of several that share a name the last."""
@@ -80,10 +81,12 @@ class Directory:
     def place_of(self, name: bytes) -> int | None:
         """The place of the last entry of that name."""
         prefix = name.rstrip(b"0123456789")
-        digits = name[len(prefix) :]
-        if 0 < len(digits) <= _MOST_DIGITS and (digits[:1] != b"0" or digits == b"0"):
-            place = int(self.places_of(prefix, np.array([int(digits)]))[0])
-            return place if place >= 0 else None
+        number = int(name[len(prefix) :][:_MOST_DIGITS] or b"-1")
+        for stretch, lowest in self._counting(prefix):
+            if lowest <= number < lowest + stretch.many:
+                place = stretch.place + (number - lowest) * stretch.size
+                if self._name_at(place, stretch.name) == name:
+                    return place
         if self._by_name is None and len(self._stretches) <= _FEW:
             alike = [stretch for stretch in self._stretches if stretch.name == len(name)]
             if all(stretch.many == 1 for stretch in alike):
@@ -91,15 +94,11 @@ class Directory:
         return self.by_name().get(name)
 
     def places_of(self, prefix: bytes, numbers: IntArray) -> IntArray:
-        """The places of the members called `prefix` and a number, -1 where there is none.
-
-        Looked for where they are if each stretch counts upwards, as torch's do, and by name where they are not there.
-        """
+        """The places of the members called `prefix` and a number, -1 where there is none."""
         places = np.full(len(numbers), -1, dtype=np.int64)
-        lengths = [stretch.name for stretch in self._stretches]
-        for stretch in self._stretches:
-            if stretch.many > 1 and lengths.count(stretch.name) == 1:
-                self._find(stretch, prefix, numbers, places)
+        for stretch, lowest in self._counting(prefix):
+            rows = numbers - lowest
+            np.copyto(places, stretch.place + stretch.size * rows, where=(rows >= 0) & (rows < stretch.many))
         missing = np.flatnonzero(places < 0).tolist()
         if missing:
             named = self.by_name()
@@ -107,32 +106,34 @@ class Directory:
             places[missing] = [named.get(name, -1) for name in names]
         return places
 
-    def _find(self, stretch: _Stretch, prefix: bytes, numbers: IntArray, places: IntArray) -> None:
-        """Fill in the places of those that are in the stretch where counting upwards from its first one leads to."""
-        width, end = stretch.name - len(prefix), stretch.place + (stretch.many - 1) * stretch.size
-        first, last = (self._name_at(place, stretch.name)[len(prefix) :] for place in (stretch.place, end))
-        if not (0 < width <= _MOST_DIGITS and first.isdigit() and last.isdigit()):
-            return
-        lowest, highest = int(first), int(last)
-        if highest - lowest != stretch.many - 1 or (width > 1 and first[:1] == b"0"):
-            return  # a name may be there twice
-        which = np.flatnonzero((numbers >= lowest) & (numbers <= highest))
-        if not len(which):
-            return
-        rows, rest = numbers[which] - lowest, numbers[which]
-        names = self._names(stretch)[rows]
-        same = names[:, : len(prefix)] == np.frombuffer(prefix, dtype=np.uint8)
-        good = same.all(axis=1) if not same.all() else np.ones(len(which), dtype=bool)
-        for place in range(stretch.name - 1, len(prefix) - 1, -1):
-            more = rest // 10
-            good &= names[:, place] == rest - 10 * more + ord("0")
-            rest = more
-        places[which[good]] = stretch.place + stretch.size * rows[good]
+    def _counting(self, prefix: bytes) -> list[tuple[_Stretch, int]]:
+        """The stretches of members called `prefix` and numbers, one by one upwards as torch has them; and their first.
+
+        Between a first and a last number there is room for no more names than there are, as long as these rise.
+        """
+        if prefix not in self._counts:
+            some = [one for one in self._stretches if self._name_at(one.place, len(prefix)) == prefix]
+            lengths = [stretch.name for stretch in some]
+            told = ((one, self._counted_from(one, prefix)) for one in some if lengths.count(one.name) == 1)
+            self._counts[prefix] = [(stretch, lowest) for stretch, lowest in told if lowest is not None]
+        return self._counts[prefix]
+
+    def _counted_from(self, stretch: _Stretch, prefix: bytes) -> int | None:
+        end = stretch.place + (stretch.many - 1) * stretch.size
+        first, last = (self._name_at(place, stretch.name) for place in (stretch.place, end))
+        digits = first[len(prefix) :], last[len(prefix) :]
+        if not last.startswith(prefix) or not all(map(bytes.isdigit, digits)):
+            return None
+        lowest, highest = int(digits[0][:_MOST_DIGITS]), int(digits[1][:_MOST_DIGITS])
+        if len(str(lowest)) < len(digits[0]) or highest - lowest != stretch.many - 1:
+            return None
+        back = _ENTRY.size + stretch.name - 8
+        tails = np.ndarray((stretch.many,), ">u8", self._content, stretch.place + back, (stretch.size,))
+        return lowest if (tails[1:] > tails[:-1]).all() else None
 
     def columns(self, places: IntArray) -> np.ndarray[Any, Any]:
         """(n,) fields of the entries at these places: "method", "crc", "packed", "size" and "header"."""
-        rows: np.ndarray[Any, Any] = self._bytes[places[:, None] + np.arange(_ENTRY.size)].view(_COLUMNS)[:, 0]
-        return rows
+        return np.ndarray((len(self._content) - _ENTRY.size + 1,), _COLUMNS, self._content, 0, (1,))[places]
 
     def member(self, place: int) -> Member:
         """All of one entry."""

@@ -14,7 +14,7 @@ import pytest
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import Limits
 from lrdoctor.model.run import OptimizerState
-from lrdoctor.readers import pickle_machine, pickle_rows, pickle_runs
+from lrdoctor.readers import pickle_machine, pickle_rows, pickle_runs, pickle_versions
 from lrdoctor.readers.checkpoint import checkpoint_of, read_checkpoint
 from lrdoctor.readers.lazy_dict import LazyDict
 from lrdoctor.readers.pickle_later import States
@@ -112,6 +112,31 @@ def test_runs_change_nothing(tmp_path: Path, one_by_one: Any, window: int, monke
         assert found == parts(slow.run())
     assert fast.memo.keys() == slow.memo.keys()
     assert all(parts(fast.memo[index]) == parts(value) for index, value in slow.memo.items())
+
+
+def test_the_rows_of_another_checkpoint_of_the_same_training_are_the_same(
+    tmp_path: Path, one_by_one: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = training(40)
+    first = pickled(held, tmp_path)
+    held["optimizer"]["param_groups"][0]["lr"] = 0.5
+    more = pickled(held, tmp_path)
+    longer = pickled(held | {"ema": {name: value.clone() for name, value in held["model"].items()}}, tmp_path)
+    other = pickled(held | {"model": {"é" + name: value for name, value in held["model"].items()}}, tmp_path)
+    made: list[int] = []
+    whole = pickle_rows.Rows.__init__
+    monkeypatch.setattr(pickle_rows.Rows, "__init__", lambda *given: (made.append(1), whole(*given))[1])
+    monkeypatch.setattr(pickle_rows, "_kept", {})
+    monkeypatch.setattr(pickle_versions, "_kept", {})
+    found, counts = [], []
+    files = (first, first, more, more, longer, first, other, first)
+    for data in files:
+        found.append(read(data))
+        counts.append(len(made))
+    assert counts == [1, 1, 2, 2, 3, 3, 4, 4]
+    with pytest.MonkeyPatch.context() as patch:
+        one_by_one(patch)
+        assert found == [read(data) for data in files]
 
 
 def test_the_memo_gives_the_very_objects_of_a_run(tmp_path: Path) -> None:

@@ -99,3 +99,14 @@ def test_a_call_that_is_spelt_otherwise_is_carried_out_or_refused(tmp_path: Path
     except pickle_machine.ReadError:
         return
     assert root is not None
+
+
+def test_a_key_whose_length_is_another_is_not_stepped_over(tmp_path: Path, every_instruction: Any) -> None:
+    data = pickled({"many": [torch.zeros(3) for _ in range(30)]}, tmp_path)
+    place = data.index(b"X\x02\x00\x00\x0017")
+    changed = data[: place + 1] + b"\x01" + data[place + 2 :]
+    with pytest.raises(pickle_machine.ReadError):
+        describe(changed)
+    every_instruction()
+    with pytest.raises(pickle_machine.ReadError):
+        describe(changed)
