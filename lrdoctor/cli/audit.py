@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -143,7 +144,7 @@ def _publish(result: Kept, options: Options, out: _Output) -> None:
 
     index = _report(result, out)
     if out.file is not None and is_table(out.file):
-        write_table(out.file, result.entries(), result.skipped)
+        write_table(out.file, map(json.loads, result.entries()), result.skipped)
         return
     if out.format == "text":
         _print_text(result, out, index)

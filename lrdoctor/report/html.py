@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,7 @@ from lrdoctor.report.files import write_pieces, write_text
 from lrdoctor.report.page_names import PREFIX, page_names
 from lrdoctor.report.pages import Page
 from lrdoctor.report.view import run_page
-from lrdoctor.report.view_index import Counts, IndexRow, page_of, row_fields, row_of
+from lrdoctor.report.view_index import Counts, page_of, row_from, row_of, row_text
 from lrdoctor.resources import templates_dir
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def write_report(
         for name, one in zip(names, audit.diagnoses, strict=True)
     )
     report.write_runs(names, marked)
-    rows = [row_of(diagnosis, name) for diagnosis, name in zip(audit.diagnoses, names, strict=True)]
+    rows = [row_text(row_of(diagnosis, name)) for diagnosis, name in zip(audit.diagnoses, names, strict=True)]
     return report.write_index(rows, audit.skipped, audit.version)
 
 
@@ -145,12 +144,12 @@ class Report:
             _write_changed(self._folder / name, self._filled(text, before, after))
         self._remove_stale(set(names))
 
-    def write_index(self, rows: Sequence[IndexRow] | Rows, skipped: Iterable[Skipped], version: str) -> Path:
-        """The page of all runs; `rows` are gone through twice."""
+    def write_index(self, rows: Sequence[str] | Rows, skipped: Iterable[Skipped], version: str) -> Path:
+        """The page of all runs; `rows`, as `row_text` made them, are gone through twice."""
         counts = Counts()
-        for row in rows:
-            counts.add(row)
-        view = page_of(counts, [rows[place] for place in counts.first()], skipped, version)
+        for text in rows:
+            counts.add(row_from(text))
+        view = page_of(counts, [row_from(rows[place]) for place in counts.first()], skipped, version)
         text = _template("index.html").render(page=view, version=version, assets=self._assets, rows=_LATER["rows"])
         before, _, after = text.partition(_LATER["rows"])
         write_pieces(self._index, (before, *([] if not after else _listed(rows)), after))
@@ -178,11 +177,10 @@ class Report:
             path.unlink(missing_ok=True)
 
 
-def _listed(rows: Iterable[IndexRow]) -> Iterator[str]:
-    """The rows as a JSON array that may stand in a page."""
-    for place, row in enumerate(rows):
-        text = json.dumps(row_fields(row), sort_keys=True, allow_nan=False, separators=(",", ":"))
-        yield ("[\n" if not place else ",\n") + text.replace("<", "\\u003c").replace("&", "\\u0026")
+def _listed(rows: Iterable[str]) -> Iterator[str]:
+    """The rows as a JSON array."""
+    for place, text in enumerate(rows):
+        yield ("[\n" if not place else ",\n") + text
     yield "\n]"
 
 
