@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from lrdoctor.auditing.whole import all_skipped
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers.discover import discover
 from lrdoctor.report.brief import Brief, brief_from
+from lrdoctor.report.html import Marked
 from lrdoctor.report.json import entry_text
 from lrdoctor.report.tally import Tally
 from lrdoctor.report.view_index import on_page
@@ -27,20 +28,24 @@ from lrdoctor.report.view_index import on_page
 if TYPE_CHECKING:
     from lrdoctor.auditing.cache import Cache
     from lrdoctor.auditing.recall import Recall
+    from lrdoctor.readers.noted import Notes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """Everything one audit found; runs are named by their place in `paths`, which is sorted.
 
-    `copies` are those whose name and first record another run has too.
+    `copies` are those whose name and first record another run has too. `page_marks` tell one text of a page from
+    another; `notes` are those in the cache, None where there is none.
     """
 
     paths: tuple[str, ...]
     copies: frozenset[int]
+    page_marks: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     tally: Tally
     spool: Spool
+    notes: Notes | None = None
     version: str = __version__
 
     def entries(self) -> Iterator[str]:
@@ -60,9 +65,9 @@ class Kept:
         """What is said of each run in a terminal."""
         return (self._rest(place)["told"] for place in range(len(self.paths)))
 
-    def pages(self) -> Iterator[str]:
+    def pages(self) -> Iterator[Marked]:
         """The runs' pages, with marks where the report is to fill in something."""
-        return (self.spool.text(place, PAGE) for place in range(len(self.paths)))
+        return (Marked(partial(self.spool.text, place, PAGE), mark) for place, mark in enumerate(self.page_marks))
 
     def brief(self, place: int) -> Brief:
         return brief_from(self._rest(place)["brief"])
@@ -122,14 +127,12 @@ def audit_kept(
         job = job.for_elsewhere()
     recall = _recall(cache, job, pages)
     found = discover(paths, None if recall is None else recall.notes)
-    records: dict[int, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
-    keys: dict[int, str] = {}
+    records: dict[int, Record] = {}
     spool = Spool()
 
     def keep(place: int, record: Record) -> None:
-        records[place] = (record.verdict, record.severities, record.left_out)
-        keys[place] = record.key
         spool.keep(place, record)
+        records[place] = replace(record, data=b"")
 
     with Hands(options, client, progress) as hands:
         ask: Ask[Record] = partial(hands.results, job)
@@ -137,13 +140,20 @@ def audit_kept(
             ask = recall.before(ask)
         lost = in_two_rounds(found.runs, rules, options, ask, keep)
     places = [place for place in sorted(records) if place not in lost]
+    kept = [records[place] for place in places]
     tally = Tally()
-    for place in places:
-        tally.add(*records[place])
-    kept_paths = tuple(found.runs[place].path for place in places)
-    times = Counter(keys[place] for place in places)
-    copies = frozenset(new for new, place in enumerate(places) if times[keys[place]] > 1)
-    return Kept(kept_paths, copies, all_skipped(found.skipped, lost.values()), tally, spool.only(places))
+    for record in kept:
+        tally.add(record.verdict, record.severities, record.left_out)
+    times = Counter(record.key for record in kept)
+    return Kept(
+        paths=tuple(found.runs[place].path for place in places),
+        copies=frozenset(place for place, record in enumerate(kept) if times[record.key] > 1),
+        page_marks=tuple(record.page_mark for record in kept),
+        skipped=all_skipped(found.skipped, lost.values()),
+        tally=tally,
+        spool=spool.only(places),
+        notes=None if recall is None else recall.notes,
+    )
 
 
 def _recall(cache: Cache | None, job: Job[Record], pages: bool) -> Recall | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lrdoctor.auditing.cache import Cache
     from lrdoctor.auditing.kept import Kept
 
+
 @dataclass(frozen=True, slots=True)
 class _Output:
     """Where the answer goes and what it looks like."""
@@ -120,9 +121,10 @@ def command(
     _check_output(output, format_)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
-    with progress_bar(quiet) as progress, _cache(cache_dir, no_cache) as cache:
-        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
-    _publish(result, options, out)
+    with _cache(cache_dir, no_cache) as cache:
+        with progress_bar(quiet) as progress:
+            result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
+        _publish(result, options, out)
     sys.exit(audit_status(result.tally, result.skipped, fail_on or settings.fail_on, bool(missing)))
 
 
@@ -177,7 +179,7 @@ def _report(result: Kept, out: _Output) -> Path | None:
     from lrdoctor.report.html import Report
     from lrdoctor.report.page_names import page_names
 
-    report, names = Report(out.report, out.single_file), page_names(result.paths)
+    report, names = Report(out.report, out.single_file, result.notes), page_names(result.paths)
     report.write_runs(names, result.pages())
     return report.write_index(KeptRows(result, names), result.skipped, result.version)
 
