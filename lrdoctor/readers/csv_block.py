@@ -13,7 +13,7 @@ from lrdoctor.readers.line_spans import Span
 
 Columns = list[FloatArray]
 _PIECE_BYTES = 1 << 18  # what pandas asks for: each is looked at while it is in the processor's cache
-_FEW_BYTES = 1 << 17  # of which Python makes numbers in less time than it takes to import pandas
+_FEW_BYTES = 1 << 18  # of which Python makes numbers in less time than it takes to import pandas
 _PLAIN = b"0123456789+-.eE\n"
 _WORDS = (b"\0", b"t", b"T", b"l", b"L")  # true and false are numbers to pandas; no number has one of their letters
 

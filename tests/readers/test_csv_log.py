@@ -308,7 +308,7 @@ cells = st.one_of(st.floats(allow_nan=False).map(repr), st.integers(-(10**20), 1
 tables = st.lists(st.lists(cells, min_size=3, max_size=3), max_size=30)
 
 
-@pytest.mark.parametrize("few", [0, 1 << 17])  # with pandas, and without it
+@pytest.mark.parametrize("few", [0, 1 << 18])  # with pandas, and without it
 @given(rows=tables, ends=st.sampled_from(["\n", "\r\n"]), delimiter=st.sampled_from([",", "\t", ";"]))
 def test_many_lines_at_once_are_read_as_one_by_one(
     few: int, rows: list[list[str]], ends: str, delimiter: str, tmp_path_factory: pytest.TempPathFactory
@@ -324,7 +324,7 @@ def test_many_lines_at_once_are_read_as_one_by_one(
     assert list(map(comparable, at_once)) == list(map(comparable, one_by_one))
 
 
-@pytest.mark.parametrize("few", [0, 1 << 17])
+@pytest.mark.parametrize("few", [0, 1 << 18])
 @pytest.mark.parametrize(
     "rows",
     [
