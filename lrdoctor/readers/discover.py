@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import realpath
 from pathlib import Path
 
 from lrdoctor.errors import ReadError, UsageError
@@ -51,16 +51,31 @@ def discover(paths: Sequence[str], notes: Notes | None = None) -> Discovery:
     """
     runs: dict[str, RunFiles] = {}
     skipped: list[Skipped] = []
-    walk = Walk(notes)
+    walk, places = Walk(notes), _Places()
     for given in paths:
         for found in _below(given, walk):
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
-                runs.setdefault(found.path if is_remote(found.path) else realpath(found.path), found)
+                runs.setdefault(found.path if is_remote(found.path) else places.real(found.path), found)
     skipped += walk.skipped
     ordered = sorted(runs.values(), key=lambda run: run.path)
     return Discovery(tuple(ordered), tuple(sorted(set(skipped), key=lambda item: (item.path, item.reason))))
+
+
+class _Places:
+    """The real paths of runs; many lie in one folder, which is looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def real(self, path: str) -> str:
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
 
 
 def _below(given: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
