@@ -265,3 +265,34 @@ def test_a_note_that_was_damaged_or_is_of_another_lrdoctor_is_none(tmp_path: Pat
         with closing(sqlite3.connect(file)) as base, base:
             base.execute("UPDATE notes SET told = replace(told, 'log', 'lag')")
         assert notes.noted("roles", "/runs\udcff") is None
+
+
+def test_what_comes_out_of_the_cache_is_the_same_byte_for_byte(
+    audits: Audits, write_run: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from lrdoctor.cli.main import cli
+
+    write_run("runs/other/b", optimizer="SGD", model="resnet18", batch_size=512)  # named and begun as runs/b is
+    monkeypatch.setenv("LRDOCTOR_CACHE", str(tmp_path / "own"))
+
+    def audit(*more: str, report: str) -> str:
+        asked = ("audit", "runs", "--no-simulate", "--fail-on", "never", "--report", report, *more)
+        return CliRunner().invoke(cli, asked, catch_exceptions=False).stdout.replace(report, "report")
+
+    def pages(report: str) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in (tmp_path / report).iterdir()}
+
+    audit(report="kept")
+    audits.read.clear()
+    write_run("runs/c", lr=0.2)
+    for format_ in ("json", "text", "sarif", "junit", "github", "markdown"):
+        known = audit("--format", format_, report="kept")
+        assert audits.read == (["c"] if format_ == "json" else [])
+        assert known == audit("--format", format_, "--no-cache", report="fresh")
+        assert pages("kept") == pages("fresh")
+        audits.read.clear()
+    left = (tmp_path / "kept" / "index.html").stat().st_mtime_ns
+    written = {file.name for file in (tmp_path / "kept").iterdir() if file.stat().st_mtime_ns >= left}
+    assert written == {"index.html"}
