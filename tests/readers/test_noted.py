@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,48 +12,43 @@ import pytest
 
 from lrdoctor.readers import marks, roles
 from lrdoctor.readers.discover import Discovery, discover
+from lrdoctor.readers.file_role import FileRole
 
 TABLE = "step,lr,loss\n" + "".join(f"{step},0.1,2.0\n" for step in range(9))
+TICK = 0.02  # seconds: longer than one of the clock that files are stamped by
 WIDE = "Step,one - lr,two - lr\n0,0.1,0.2\n1,0.1,0.2\n"  # two runs side by side, as W&B exports them
 
 
-class Memory:
-    """Notes in memory; `opened` are the names of the files whose roles were looked at."""
-
-    def __init__(self) -> None:
-        self.told: dict[tuple[str, str], Any] = {}
-        self.opened: list[str] = []
-
-    def noted(self, kind: str, path: str) -> Any:
-        return self.told.get((kind, path))
-
-    def note(self, kind: str, path: str, told: Any) -> None:
-        self.told[kind, path] = told
-
-
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
-    made, look = Memory(), roles.role_of
-    monkeypatch.setattr(roles, "role_of", lambda path: made.opened.append(Path(path).name) or look(path))
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were looked at; all files count as written long ago."""
+    found: list[str] = []
+    look = roles.role_of
+
+    def looked(path: str) -> FileRole:
+        found.append(Path(path).name)
+        return look(path)
+
+    monkeypatch.setattr(roles, "role_of", looked)
     monkeypatch.setattr(roles, "is_settled", lambda status: True)
-    return made
+    return found
 
 
 @pytest.fixture
-def look(tmp_path: Path, memory: Memory) -> Callable[[], Discovery]:
+def look(tmp_path: Path, notes: Any, opened: list[str]) -> Callable[[], Discovery]:
     """Search for runs with the notes; the answer must be the one without them."""
 
     def looked() -> Discovery:
         without = discover([str(tmp_path)])
-        memory.opened.clear()
-        assert discover([str(tmp_path)], memory) == without
+        opened.clear()
+        assert discover([str(tmp_path)], notes) == without
         return without
 
     return looked
 
 
 def test_files_that_are_as_they_were_are_not_opened_again(
-    tmp_path: Path, memory: Memory, look: Callable[[], Discovery]
+    tmp_path: Path, opened: list[str], look: Callable[[], Discovery]
 ) -> None:
     for name, text in (("a", TABLE), ("b", TABLE), ("export", WIDE)):
         (tmp_path / name).mkdir()
@@ -60,24 +56,25 @@ def test_files_that_are_as_they_were_are_not_opened_again(
         (tmp_path / name / "hparams.yaml").write_text("lr: 0.1\n", encoding="utf-8")
     first = look()
     assert len(first.runs) == 4
-    assert sorted(memory.opened) == ["hparams.yaml"] * 3 + ["metrics.csv"] * 3
+    assert sorted(opened) == ["hparams.yaml"] * 3 + ["metrics.csv"] * 3
     assert look() == first
-    assert memory.opened == []
+    assert opened == []
     (tmp_path / "b" / "metrics.csv").write_text("name,age\nx,3\n", encoding="utf-8")
     assert len(look().runs) == 3
-    assert memory.opened == ["metrics.csv"]
+    assert opened == ["metrics.csv"]
     (tmp_path / "a" / "more.csv").write_text(TABLE, encoding="utf-8")
     assert "more.csv" in str(look().runs)
-    assert memory.opened == ["more.csv", "metrics.csv"]  # of a, and again b's, which is no log
+    assert opened == ["more.csv", "metrics.csv"]  # of a, and again b's, which is no log
 
 
 def test_a_file_put_in_the_place_of_another_is_looked_at_although_size_and_time_are_the_same(
-    tmp_path: Path, memory: Memory, look: Callable[[], Discovery]
+    tmp_path: Path, opened: list[str], look: Callable[[], Discovery]
 ) -> None:
     log = tmp_path / "metrics.csv"
     log.write_text(TABLE, encoding="utf-8")
     assert len(look().runs) == 1
     before = log.stat()
+    time.sleep(TICK)
     log.write_text("x" * len(TABLE), encoding="utf-8")  # in place: the same inode
     os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert look().runs == ()
@@ -89,7 +86,7 @@ def test_a_file_put_in_the_place_of_another_is_looked_at_although_size_and_time_
 
 
 def test_what_was_written_this_moment_is_not_noted(
-    tmp_path: Path, memory: Memory, look: Callable[[], Discovery], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, notes: Any, opened: list[str], look: Callable[[], Discovery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lrdoctor.readers import noted
 
@@ -99,13 +96,13 @@ def test_what_was_written_this_moment_is_not_noted(
     os.utime(log, ns=(10**18, 10**18))  # the time of writing was put back, that of the change cannot be
     look()
     (run,) = look().runs
-    assert memory.opened == ["metrics.csv"]
-    assert marks.mark_of(run, memory) is not None
-    assert memory.told == {}
+    assert opened == ["metrics.csv"]
+    assert marks.mark_of(run, notes) is not None
+    assert notes.told == {}
 
 
 def test_a_log_whose_runs_could_not_be_read_is_looked_at_again(
-    tmp_path: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, notes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lrdoctor.readers import detect
 
@@ -116,5 +113,5 @@ def test_a_log_whose_runs_could_not_be_read_is_looked_at_again(
 
     with monkeypatch.context() as patched:
         patched.setitem(detect._SEVERAL, "csv", fails)
-        assert len(discover([str(tmp_path)], memory).runs) == 1
-    assert len(discover([str(tmp_path)], memory).runs) == 2
+        assert len(discover([str(tmp_path)], notes).runs) == 1
+    assert len(discover([str(tmp_path)], notes).runs) == 2
