@@ -74,7 +74,7 @@ class MakeRecord:
             severities=tuple(severities_of(diagnosis)),
             left_out=diagnosis.left_out,
             key=ids.key,
-            page_mark=hashlib.sha256(page.encode()).hexdigest() if page else "",
+            page_mark=hashlib.blake2b(page.encode(), digest_size=16).hexdigest() if page else "",
             sizes=tuple(map(len, parts)),
             data=b"".join(parts),
         )

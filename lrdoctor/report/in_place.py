@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 from lrdoctor.readers.noted import Notes, is_settled, state_of
 from lrdoctor.report.files import write_text
@@ -22,21 +22,18 @@ class Folder:
     def __init__(self, folder: Path, notes: Notes | None = None) -> None:
         self._folder = os.path.abspath(folder)
         self._notes = notes
-        self._before: dict[str, list[Any]] = {}
-        self._now: dict[str, list[Any]] = {}
+        self._before: dict[str, str] = {}
+        self._now: dict[str, str] = {}
         if notes is not None:
             self._before = notes.noted(_KIND, self._folder) or {}
 
     def holds(self, name: str, made: str) -> bool:
         """Whether a file of that name is as an earlier report left it, and was made of the same."""
         told = self._before.get(name)
-        if told is None or told[1] != made:
-            return False
         try:
-            state = state_of(os.stat(self._path(name)))
+            if told is None or told != _mark(os.stat(self._path(name)), made):
+                return False
         except OSError:
-            return False
-        if state != told[0]:
             return False
         self._now[name] = told
         return True
@@ -50,7 +47,7 @@ class Folder:
             found = _written(path, text)
             sure = found is not None and found.st_mtime_ns % _SECOND != 0  # else the clock may tick in seconds
         if found is not None and sure:
-            self._now[name] = [state_of(found), made]
+            self._now[name] = _mark(found, made)
 
     def keep(self) -> None:
         """Note what is in place, for the next report."""
@@ -59,6 +56,10 @@ class Folder:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+
+def _mark(status: os.stat_result, made: str) -> str:
+    return hashlib.blake2b(f"{state_of(status)} {made}".encode(), digest_size=16).hexdigest()
 
 
 def _status_with(path: str, text: str) -> os.stat_result | None:
