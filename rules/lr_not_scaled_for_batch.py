@@ -161,7 +161,14 @@ def smaller_batch(
     return (min(found, key=lambda one: one[:2])[2],) if found else ()
 
 
-@rule("LR401", compares=smaller_batch)
+def _training(run: Sibling) -> tuple[str | None, ...] | None:
+    """The model and the optimizer, as far as the run's files say; the folder stands for a model without a name."""
+    if not run.optimizer or not run.batch_size or not run.peak_lr:
+        return None
+    return run.framework, run.optimizer.lower(), run.model, run.folder if run.model is None else None
+
+
+@rule("LR401", compares=smaller_batch, within=_training)
 def lr_not_scaled_for_batch(
     run: Run,
     own: Sibling,
@@ -200,14 +207,8 @@ def _exempt(run: Run) -> bool:
 
 
 def _same_training(own: Sibling, other: Sibling) -> bool:
-    """Whether two runs train the same model with the same optimizer, as far as their files say."""
-    if own.framework != other.framework or not own.optimizer or not other.optimizer:
-        return False
-    if own.optimizer.lower() != other.optimizer.lower():
-        return False
-    if own.model is not None or other.model is not None:
-        return own.model == other.model
-    return own.lies_beside(other) and own.started_as(other)
+    """Whether two runs that are the same to `_training` train the same: a model without a name is told by its loss."""
+    return own.model is not None or own.started_as(other)
 
 
 def _baseline(compared: tuple[Sibling, ...]) -> Baseline | None:

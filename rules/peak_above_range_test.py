@@ -84,7 +84,12 @@ def exceeded_test(own: Sibling, others: Sequence[Sibling], *, factor: float = 1.
     return ()
 
 
-@rule("LR505", compares=exceeded_test)
+def _place_and_optimizer(run: Sibling) -> tuple[str, str] | None:
+    """A test is of the same training where it lies in the same folder and has the same optimizer."""
+    return None if run.optimizer is None else (run.folder, run.optimizer)
+
+
+@rule("LR505", compares=exceeded_test, within=_place_and_optimizer)
 def peak_above_range_test(
     own: Sibling, trajectory: Trajectory, fit: Fit, siblings: tuple[Sibling, ...], *, factor: float = 1.0
 ) -> Iterator[Finding]:
@@ -96,13 +101,12 @@ def peak_above_range_test(
 
 
 def _same_training(own: Sibling, test: Sibling) -> bool:
-    """In the same folder, of the same optimizer, the same loss from the same start, and nothing known to differ.
+    """The same loss from the same start, and nothing known to differ; a loss alone does not tell.
 
-    A loss alone does not tell: whatever sorts into ten classes starts at 2.3.
+    Whatever sorts into ten classes starts at 2.3: hence `_place_and_optimizer`.
     """
     other_batch = own.batch_size is not None and test.batch_size is not None and own.batch_size != test.batch_size
-    same_optimizer = own.optimizer is not None and own.optimizer == test.optimizer
-    return own.lies_beside(test) and same_optimizer and own.started_as(test, errors=NOISY) and not other_batch
+    return own.started_as(test, errors=NOISY) and not other_batch
 
 
 def _finding(trajectory: Trajectory, fit: Fit, test: Sibling, peak: float, limit: float) -> Finding:

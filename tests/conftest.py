@@ -27,6 +27,25 @@ CHROMIUM = [
 ]
 
 
+class Memory:
+    """Notes in memory."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], Any] = {}
+
+    def noted(self, kind: str, path: str) -> Any:
+        return self.told.get((kind, path))
+
+    def note(self, kind: str, path: str, told: Any) -> None:
+        self.told[kind, path] = told
+
+
+@pytest.fixture
+def notes() -> Memory:
+    """What would be kept from one audit to the next, `told` by kind and path."""
+    return Memory()
+
+
 def _missing(reason: str) -> None:
     if os.environ.get("LRDOCTOR_REQUIRE_BROWSER") == "1":
         pytest.fail(reason)

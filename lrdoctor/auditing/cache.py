@@ -24,35 +24,33 @@ LIMIT = 2 << 30  # bytes of records; beyond them those not used for longest go
 _KEEP = 0.75  # of the limit, when some have to go
 _PATIENCE = 20.0  # seconds one audit waits for another one's write
 _DAY = 86_400
-_FILE = "audits-1.sqlite"  # the number changes with the tables
+_FILE = "audits-2.sqlite"  # the number changes with the tables
 _TABLES = """
-CREATE TABLE IF NOT EXISTS runs (
-  key TEXT PRIMARY KEY, used INTEGER NOT NULL, size INTEGER NOT NULL, mark BLOB NOT NULL,
-  summary TEXT NOT NULL, data BLOB NOT NULL, page BLOB NOT NULL
+CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, mark BLOB NOT NULL, summary TEXT NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS uses (key TEXT PRIMARY KEY, used INTEGER NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (
+  kind TEXT, path TEXT, mark BLOB NOT NULL, told TEXT NOT NULL, PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, state TEXT NOT NULL, digest TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is kept of one run: a summary as JSON, and the two parts of its record, empty where it has none."""
+    """What is kept of one run: a summary as JSON, and the data of its record, empty where it has none."""
 
     summary: str
     data: bytes = b""
-    page: bytes = b""
 
     @property
     def mark(self) -> bytes:
-        total = hashlib.blake2b(self.summary.encode(), digest_size=16)
-        for part in (self.data, self.page):
-            total.update(len(part).to_bytes(8, "little"))
-            total.update(part)
+        total = hashlib.sha256(self.summary.encode())
+        total.update(b"\0")
+        total.update(self.data)
         return total.digest()
 
     @property
     def size(self) -> int:
-        return len(self.summary) + len(self.data) + len(self.page)
+        return len(self.summary) + len(self.data)
 
 
 def cache_file(folder: Path | None = None) -> Path | None:
@@ -84,7 +82,7 @@ class Cache:
 
     def find(self, key: str) -> Entry | None:
         """The entry of that key, None where there is none or it is damaged."""
-        row = self._row("SELECT mark, summary, data, page FROM runs WHERE key = ?", key)
+        row = self._row("SELECT mark, summary, data FROM runs WHERE key = ?", key)
         if row is None:
             return None
         entry = Entry(*row[1:])
@@ -96,16 +94,16 @@ class Cache:
 
     def keep(self, key: str, entry: Entry) -> None:
         """Keep an entry in place of an earlier one of that key."""
-        row = (key, self._today, entry.size, entry.mark, entry.summary, entry.data, entry.page)
-        self._row("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        self._row("INSERT OR REPLACE INTO uses VALUES (?, ?, ?)", key, self._today, entry.size)
+        self._row("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", key, entry.mark, entry.summary, entry.data)
 
-    def digest(self, path: str, state: str) -> str | None:
-        """The digest of a file's content as it was in that state."""
-        row = self._row("SELECT digest FROM files WHERE path = ? AND state = ?", _text(path), state)
-        return None if row is None else str(row[0])
+    def noted(self, kind: str, path: str) -> tuple[bytes, str] | None:
+        """The mark and the text of a note."""
+        row = self._row("SELECT mark, told FROM notes WHERE kind = ? AND path = ?", kind, _text(path))
+        return None if row is None else (row[0], str(row[1]))
 
-    def remember(self, path: str, state: str, digest: str) -> None:
-        self._row("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", _text(path), state, digest)
+    def note(self, kind: str, path: str, mark: bytes, told: str) -> None:
+        self._row("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", kind, _text(path), mark, told)
 
     def counts(self) -> tuple[int, int]:
         """How many runs are kept, and the bytes of the file."""
@@ -121,15 +119,18 @@ class Cache:
     def _note_used(self, base: sqlite3.Connection) -> None:
         used = [(self._today, key, self._today) for key in self._used]
         base.execute("BEGIN IMMEDIATE")
-        base.executemany("UPDATE runs SET used = ? WHERE key = ? AND used < ?", used)
+        base.executemany("UPDATE uses SET used = ? WHERE key = ? AND used < ?", used)
         base.execute("COMMIT")
 
     def _drop(self, base: sqlite3.Connection) -> None:
-        total = base.execute("SELECT coalesce(sum(size), 0) FROM runs").fetchone()[0]
+        """What was not used for longest, and all notes: they cost little to be made again."""
+        total = base.execute("SELECT coalesce(sum(size), 0) FROM uses").fetchone()[0]
         if total <= LIMIT:
             return
-        for key, size in base.execute("SELECT key, size FROM runs ORDER BY used, key").fetchall():
+        base.execute("DELETE FROM notes")
+        for key, size in base.execute("SELECT key, size FROM uses ORDER BY used, key").fetchall():
             base.execute("DELETE FROM runs WHERE key = ?", (key,))
+            base.execute("DELETE FROM uses WHERE key = ?", (key,))
             total -= size
             if total <= _KEEP * LIMIT:
                 break

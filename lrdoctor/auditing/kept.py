@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lrdoctor import __version__
 from lrdoctor.auditing.crews import Hands
 from lrdoctor.auditing.options import Options, Progress, rules_of
-from lrdoctor.auditing.record import MakeRecord, Record, data_of, page_of
+from lrdoctor.auditing.record import ENTRY, PAGE, REST, ROW, MakeRecord, Record
 from lrdoctor.auditing.rounds import Ask, in_two_rounds
 from lrdoctor.auditing.spool import Spool
 from lrdoctor.auditing.task import Job
@@ -19,55 +20,64 @@ from lrdoctor.auditing.whole import all_skipped
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers.discover import discover
 from lrdoctor.report.brief import Brief, brief_from
+from lrdoctor.report.html import Marked
+from lrdoctor.report.json import entry_text
 from lrdoctor.report.tally import Tally
-from lrdoctor.report.view_index import IndexRow, row_from
+from lrdoctor.report.view_index import on_page
 
 if TYPE_CHECKING:
     from lrdoctor.auditing.cache import Cache
+    from lrdoctor.auditing.recall import Recall
+    from lrdoctor.readers.noted import Notes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
     """Everything one audit found; runs are named by their place in `paths`, which is sorted.
 
-    `copies` are those whose name and first record another run has too.
+    `copies` are those whose name and first record another run has too. `page_marks` tell one text of a page from
+    another; `notes` are those in the cache, None where there is none.
     """
 
     paths: tuple[str, ...]
     copies: frozenset[int]
+    page_marks: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     tally: Tally
     spool: Spool
+    notes: Notes | None = None
     version: str = __version__
 
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """The runs' entries of the JSON document."""
+    def entries(self) -> Iterator[str]:
+        """The texts of the runs' entries of the JSON document."""
         return map(self._entry, range(len(self.paths)))
 
-    def _entry(self, place: int) -> dict[str, Any]:
-        data = self._data(place)
-        entry: dict[str, Any] = data["entry"]
-        if place in self.copies:
-            for finding in entry["findings"]:
-                finding["id"] = data["copied"][finding["id"]]
-        return entry
+    def _entry(self, place: int) -> str:
+        text = self.spool.text(place, ENTRY)
+        if place not in self.copies:
+            return text
+        entry, copied = json.loads(text), self._rest(place)["copied"]
+        for finding in entry["findings"]:
+            finding["id"] = copied[finding["id"]]
+        return entry_text(entry)
 
     def told(self) -> Iterator[dict[str, list[Any]]]:
         """What is said of each run in a terminal."""
-        return (self._data(place)["told"] for place in range(len(self.paths)))
+        return (self._rest(place)["told"] for place in range(len(self.paths)))
 
-    def pages(self) -> Iterator[str]:
+    def pages(self) -> Iterator[Marked]:
         """The runs' pages, with marks where the report is to fill in something."""
-        return (page_of(self.spool.page(place)) for place in range(len(self.paths)))
+        return (Marked(partial(self.spool.text, place, PAGE), mark) for place, mark in enumerate(self.page_marks))
 
     def brief(self, place: int) -> Brief:
-        return brief_from(self._data(place)["brief"])
+        return brief_from(self._rest(place)["brief"])
 
-    def row(self, place: int) -> IndexRow:
-        return row_from(self._data(place)["row"])
+    def row(self, place: int) -> str:
+        """The text of a run's row in the report's first page."""
+        return self.spool.text(place, ROW)
 
-    def _data(self, place: int) -> Any:
-        return data_of(self.spool.data(place))
+    def _rest(self, place: int) -> Any:
+        return json.loads(self.spool.text(place, REST))
 
 
 class KeptBriefs:
@@ -84,17 +94,17 @@ class KeptBriefs:
 
 
 class KeptRows:
-    """The rows of the report's first page, read back one by one; `names` are the names of the runs' pages."""
+    """The texts of the first page's rows, read back one by one; `names` are the names of the runs' pages."""
 
     def __init__(self, kept: Kept, names: Sequence[str]) -> None:
         self._kept = kept
         self._names = names
 
-    def __iter__(self) -> Iterator[IndexRow]:
+    def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self._names)))
 
-    def __getitem__(self, place: int) -> IndexRow:
-        return replace(self._kept.row(place), page=self._names[place])
+    def __getitem__(self, place: int) -> str:
+        return on_page(self._kept.row(place), self._names[place])
 
 
 def audit_kept(
@@ -112,31 +122,43 @@ def audit_kept(
     `client` is a `distributed.Client`, or the address of a scheduler.
     """
     rules = rules_of(options)
-    found = discover(paths)
     job = Job(options, MakeRecord(pages))
     if client is not None:
         job = job.for_elsewhere()
-    records: dict[int, tuple[str, tuple[str, ...], tuple[str, ...]]] = {}
-    keys: dict[int, str] = {}
+    recall = _recall(cache, job, pages)
+    found = discover(paths, None if recall is None else recall.notes)
+    records: dict[int, Record] = {}
     spool = Spool()
 
     def keep(place: int, record: Record) -> None:
-        records[place] = (record.verdict, record.severities, record.left_out)
-        keys[place] = record.key
         spool.keep(place, record)
+        records[place] = replace(record, data=b"")
 
     with Hands(options, client, progress) as hands:
         ask: Ask[Record] = partial(hands.results, job)
-        if cache is not None:
-            from lrdoctor.auditing.recall import Recall, job_mark
-
-            ask = Recall(cache, job_mark(job), pages).before(ask)
+        if recall is not None:
+            ask = recall.before(ask)
         lost = in_two_rounds(found.runs, rules, options, ask, keep)
     places = [place for place in sorted(records) if place not in lost]
+    kept = [records[place] for place in places]
     tally = Tally()
-    for place in places:
-        tally.add(*records[place])
-    kept_paths = tuple(found.runs[place].path for place in places)
-    times = Counter(keys[place] for place in places)
-    copies = frozenset(new for new, place in enumerate(places) if times[keys[place]] > 1)
-    return Kept(kept_paths, copies, all_skipped(found.skipped, lost.values()), tally, spool.only(places))
+    for record in kept:
+        tally.add(record.verdict, record.severities, record.left_out)
+    times = Counter(record.key for record in kept)
+    return Kept(
+        paths=tuple(found.runs[place].path for place in places),
+        copies=frozenset(place for place, record in enumerate(kept) if times[record.key] > 1),
+        page_marks=tuple(record.page_mark for record in kept),
+        skipped=all_skipped(found.skipped, lost.values()),
+        tally=tally,
+        spool=spool.only(places),
+        notes=None if recall is None else recall.notes,
+    )
+
+
+def _recall(cache: Cache | None, job: Job[Record], pages: bool) -> Recall | None:
+    if cache is None:
+        return None
+    from lrdoctor.auditing.recall import recall_from
+
+    return recall_from(cache, job, pages)

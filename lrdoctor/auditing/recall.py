@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from lrdoctor.auditing.cache import Cache, Entry
-from lrdoctor.auditing.options import rules_mark
+from lrdoctor.auditing.notes import CachedNotes
 from lrdoctor.auditing.record import Record
 from lrdoctor.auditing.rounds import Ask
+from lrdoctor.auditing.same import code_seal, job_mark
 from lrdoctor.auditing.tags import Names
 from lrdoctor.auditing.task import Audited, Job, Task
 from lrdoctor.engine import Sibling
 from lrdoctor.executors.work import Lost
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers.marks import mark_of
-from lrdoctor.resources import package_dir, templates_dir
+from lrdoctor.readers.noted import Notes
 
-_PACKAGES = ("numpy", "scipy", "pandas", "torch", "pyarrow", "tensorboard", "plotly")  # what results may hang on
 Result = Audited[Record] | Skipped | Lost
 
 
@@ -32,6 +29,7 @@ class Recall:
     """Stands before `ask`: what the cache holds is answered at once, the rest is asked and then kept."""
 
     cache: Cache
+    notes: Notes
     job_mark: str
     pages: bool
 
@@ -54,7 +52,7 @@ class Recall:
         return asked
 
     def _key(self, task: Task) -> str | None:
-        files = mark_of(task.files, self.cache)
+        files = mark_of(task.files, self.notes)
         if files is None:
             return None
         beside = {code: [asdict(one) for one in chosen] for code, chosen in task.chosen.items()}
@@ -66,7 +64,7 @@ class Recall:
         if entry is None:
             return None
         found = _result(entry)
-        lacks_page = isinstance(found, Audited) and found.product is not None and not found.product.page
+        lacks_page = isinstance(found, Audited) and found.product is not None and not found.product.page_mark
         return None if self.pages and lacks_page else found
 
     def _keep(self, key: str | None, task: Task, found: Result) -> None:
@@ -74,6 +72,12 @@ class Recall:
         entry = _entry(found)
         if key is not None and entry is not None and self._key(task) == key:
             self.cache.keep(key, entry)
+
+
+def recall_from(cache: Cache, job: Job[Any], pages: bool) -> Recall:
+    """What earlier audits kept in `cache` that this job would say again; `pages`: with the runs' pages."""
+    seal = code_seal(job)
+    return Recall(cache, CachedNotes(cache, seal), job_mark(job, seal), pages)
 
 
 def _entry(found: Result) -> Entry | None:
@@ -87,8 +91,8 @@ def _entry(found: Result) -> Entry | None:
     told: dict[str, Any] = {"own": asdict(found.own), "names": None if names is None else [names.found, names.names]}
     if record is None:
         return Entry(json.dumps(told))
-    told["record"] = [record.verdict, record.severities, record.left_out, record.key]
-    return Entry(json.dumps(told), record.data, record.page)
+    told["record"] = record.facts
+    return Entry(json.dumps(told), record.data)
 
 
 def _result(entry: Entry) -> Audited[Record] | Skipped | None:
@@ -100,8 +104,8 @@ def _result(entry: Entry) -> Audited[Record] | Skipped | None:
         names = None if told["names"] is None else Names(*(_tuples(part) for part in told["names"]))
         record = None
         if "record" in told:
-            verdict, severities, left_out, key = told["record"]
-            record = Record(verdict, tuple(severities), tuple(left_out), key, entry.data, entry.page)
+            verdict, severities, left_out, key, page_mark, sizes = told["record"]
+            record = Record(verdict, tuple(severities), tuple(left_out), key, page_mark, tuple(sizes), entry.data)
         return Audited(Sibling(**told["own"]), names, record)
     except (ValueError, KeyError, TypeError):
         return None
@@ -109,52 +113,3 @@ def _result(entry: Entry) -> Audited[Record] | Skipped | None:
 
 def _tuples(tree: Any) -> Any:
     return tuple(map(_tuples, tree)) if isinstance(tree, list) else tree
-
-
-def job_mark(job: Job[Any]) -> str:
-    """Equal for two audits that must say the same of the same run: one lrdoctor, one set of rules, the same options."""
-    options = job.options
-    asked = {
-        "rule_options": options.rule_options,
-        "simulate": options.simulate,
-        "device": options.device,
-        "tags": options.tags,
-        "limits": asdict(job.limits),
-        "version": job.version,
-        "code": _code_mark(),
-        "rules": rules_mark(options),
-        "library": _content(_library()),
-        "packages": [_version(name) for name in _PACKAGES],
-    }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _code_mark() -> str:
-    """Changes with lrdoctor's own files: a checkout has one version for long."""
-    files = sorted(file for folder in (package_dir(), templates_dir()) for file in folder.rglob("*") if _counts(file))
-    told = [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in (file.stat(),)]
-    return hashlib.sha256(repr(told).encode()).hexdigest()
-
-
-def _counts(file: Path) -> bool:
-    return file.suffix in (".py", ".json", ".html", ".css", ".js", ".svg")
-
-
-def _library() -> Path:
-    from lrdoctor.simulate.user_library import library_file
-
-    return library_file()
-
-
-def _content(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest() if os.path.isfile(file) else ""
-    except OSError:
-        return ""
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from lrdoctor.auditing.options import Options
 from lrdoctor.auditing.tags import Names, check_tags
 from lrdoctor.auditing.task import Audited, Task
-from lrdoctor.engine import Rule, Sibling, beside
+from lrdoctor.engine import Fleet, Rule, Sibling
 from lrdoctor.executors.work import Lost
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers.discover import RunFiles
@@ -61,10 +61,10 @@ def _compared(
 ) -> dict[int, dict[str, tuple[Sibling, ...]]]:
     """The runs to audit again, each with those that rules compare it with."""
     places = sorted(own)
-    fleet = [own[place] for place in places]
+    fleet = Fleet(rules, [own[place] for place in places], options.rule_options)
     found = {}
     for index, place in enumerate(places):
-        chosen = beside(rules, own[place], fleet[:index] + fleet[index + 1 :], options.rule_options)
+        chosen = fleet.chosen(index)
         if chosen or every:
             found[place] = chosen
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lrdoctor.auditing import Options
     from lrdoctor.auditing.cache import Cache
     from lrdoctor.auditing.kept import Kept
+
 
 @dataclass(frozen=True, slots=True)
 class _Output:
@@ -119,9 +121,10 @@ def command(
     _check_output(output, format_)
     out = _Output(format_ or settings.format, output, folder, single_file, show_sources, quiet, verbose)
     there, missing = present(paths)
-    with progress_bar(quiet) as progress, _cache(cache_dir, no_cache) as cache:
-        result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
-    _publish(result, options, out)
+    with _cache(cache_dir, no_cache) as cache:
+        with progress_bar(quiet) as progress:
+            result = audit_kept(there, options, progress, pages=folder is not None, cache=cache, client=cluster)
+        _publish(result, options, out)
     sys.exit(audit_status(result.tally, result.skipped, fail_on or settings.fail_on, bool(missing)))
 
 
@@ -143,7 +146,7 @@ def _publish(result: Kept, options: Options, out: _Output) -> None:
 
     index = _report(result, out)
     if out.file is not None and is_table(out.file):
-        write_table(out.file, result.entries(), result.skipped)
+        write_table(out.file, map(json.loads, result.entries()), result.skipped)
         return
     if out.format == "text":
         _print_text(result, out, index)
@@ -176,7 +179,7 @@ def _report(result: Kept, out: _Output) -> Path | None:
     from lrdoctor.report.html import Report
     from lrdoctor.report.page_names import page_names
 
-    report, names = Report(out.report, out.single_file), page_names(result.paths)
+    report, names = Report(out.report, out.single_file, result.notes), page_names(result.paths)
     report.write_runs(names, result.pages())
     return report.write_index(KeptRows(result, names), result.skipped, result.version)
 

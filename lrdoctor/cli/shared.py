@@ -122,13 +122,16 @@ def present(paths: tuple[str, ...]) -> tuple[list[str], list[str]]:
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress]:
     """A progress bar on stderr for long work on a terminal; silent otherwise."""
+    if quiet:
+        yield lambda *_: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("finding runs", total=None)
 
         def progress(what: str, done: int, total: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from lrdoctor.engine.apply import Applied, apply_rules
-from lrdoctor.engine.beside import Chosen, beside
+from lrdoctor.engine.beside import Chosen, Fleet
 from lrdoctor.engine.evidence import BasePlan, ConfigEvidence, Evidence, Sibling, sibling_of
 from lrdoctor.engine.load import load_rules
 from lrdoctor.engine.page import RulePage
@@ -17,11 +17,11 @@ __all__ = [
     "Chosen",
     "ConfigEvidence",
     "Evidence",
+    "Fleet",
     "Rule",
     "RulePage",
     "Sibling",
     "apply_rules",
-    "beside",
     "find_rule",
     "load_rules",
     "pages_of",

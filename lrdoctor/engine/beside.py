@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,17 +15,43 @@ Chosen = dict[str, tuple[Sibling, ...]]
 """The runs beside one that matter to it, by the code of the rule that looks at them; codes without any are left out."""
 
 
-def beside(
-    rules: Sequence[Rule], own: Sibling, others: Sequence[Sibling], options: Mapping[str, Mapping[str, Any]]
-) -> Chosen:
-    """What the rules look at among `others`. A rule that does not say what it compares looks at all of them."""
-    found: Chosen = {}
-    for rule in rules:
-        if rule.looks_beside:
-            compared = _compared(rule, own, others, {**rule.options, **options.get(rule.code, {})})
+class Fleet:
+    """All runs of an audit. A rule that does not say what it compares looks at all others."""
+
+    def __init__(
+        self, rules: Iterable[Rule], runs: Sequence[Sibling], options: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._runs = runs
+        looking = [rule for rule in rules if rule.looks_beside]
+        self._rules = [(rule, {**rule.options, **options.get(rule.code, {})}, _Groups(rule, runs)) for rule in looking]
+
+    def chosen(self, place: int) -> Chosen:
+        """What the rules look at beside the run at this place."""
+        found: Chosen = {}
+        for rule, options, groups in self._rules:
+            others = [self._runs[other] for other in groups.of(place) if other != place]
+            compared = _compared(rule, self._runs[place], others, options) if others else ()
             if compared:
                 found[rule.code] = compared
-    return found
+        return found
+
+
+class _Groups:
+    """The places of the runs among which a rule compares."""
+
+    def __init__(self, rule: Rule, runs: Sequence[Sibling]) -> None:
+        self._keys: list[Hashable | None] = [_key(rule, run) for run in runs]
+        self._places: dict[Hashable, list[int]] = {}
+        for place, key in enumerate(self._keys):
+            if key is not None:
+                self._places.setdefault(key, []).append(place)
+
+    def of(self, place: int) -> Sequence[int]:
+        return self._places.get(self._keys[place], ())
+
+
+def _key(rule: Rule, run: Sibling) -> Hashable | None:
+    return "all" if rule.within is None else rule.within(run)
 
 
 def with_compared(rule: Rule, evidence: Evidence, options: Mapping[str, Any]) -> Evidence:
@@ -34,7 +60,10 @@ def with_compared(rule: Rule, evidence: Evidence, options: Mapping[str, Any]) ->
         return replace(evidence, siblings=evidence.chosen.get(rule.code, ()))
     if not evidence.siblings or rule.compares is None:
         return evidence
-    return replace(evidence, siblings=_compared(rule, evidence.as_sibling, evidence.siblings, options))
+    own = evidence.as_sibling
+    key = _key(rule, own)
+    alike = [] if key is None else [one for one in evidence.siblings if _key(rule, one) == key]
+    return replace(evidence, siblings=_compared(rule, own, alike, options))
 
 
 def _compared(

@@ -55,9 +55,14 @@ class Sibling:
         allowed = SAME_START * abs(other.first_loss) + errors * float(np.hypot(self.first_error, other.first_error))
         return abs(self.first_loss - other.first_loss) <= allowed
 
+    @property
+    def folder(self) -> str:
+        """The folder the run lies in."""
+        return self.path.rpartition("/")[0]
+
     def lies_beside(self, other: Sibling) -> bool:
         """Whether both runs lie in one folder."""
-        return self.path.rpartition("/")[0] == other.path.rpartition("/")[0]
+        return self.folder == other.folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, get_type_hints
@@ -22,6 +22,8 @@ from lrdoctor.synth import ConfigSpec, RunSpec
 Check = Callable[..., Iterable[Finding] | None]
 Compares = Callable[..., Iterable[Sibling]]
 """(the run, the runs beside it, **options) -> those of them the rule looks at."""
+Within = Callable[[Sibling], Hashable | None]
+"""A run -> what is the same of runs that may be compared; None: it is compared with none."""
 _CODE = re.compile(r"[A-Z]{2,8}\d{3,4}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -49,7 +51,7 @@ class Rule:
     `needs` are the positional parameters of the check, `options` its keyword-only ones with their defaults;
     `suppresses` the codes whose findings this one explains; `path` the rule file, None outside one. `twin` is the same
     rule's check of training configs, where its file holds one beside that of runs. `compares` chooses among the runs
-    beside the one checked.
+    beside the one checked, of those that are the same to `within`.
     """
 
     code: str
@@ -64,6 +66,7 @@ class Rule:
     path: str | None = None
     twin: Rule | None = None
     compares: Compares | None = None
+    within: Within | None = None
 
     @property
     def looks_beside(self) -> bool:
@@ -93,6 +96,7 @@ def rule(
     name: str | None = None,
     suppresses: Iterable[str] = (),
     compares: Compares | None = None,
+    within: Within | None = None,
 ) -> Callable[[Check], Rule]:
     """Make the decorated generator of findings the rule `code`.
 
@@ -106,7 +110,8 @@ def rule(
 
     A rule of `tuple[Sibling, ...]` is given what `compares(own, others, **options)` chooses among the other runs, where
     that is said: a run is then audited again only when one of those changes, not with any run of thousands. Its options
-    are the check's of the same name. Given its own choice it must choose the same.
+    are the check's of the same name. Given its own choice it must choose the same. `within(run)` spares it most others:
+    only those for which it gives the same (the folder, the model) are among them, and none where it gives None.
     """
     name, severity = _named(code, name, severity)
 
@@ -115,7 +120,8 @@ def rule(
         needs, options = _signature(code, check)
         page = parse_page(getattr(module, "__doc__", None))
         cases = tuple(getattr(module, "CASES", ()))
-        return Rule(code, name, severity, check, needs, options, tuple(suppresses), page, cases, compares=compares)
+        told = (code, name, severity, check, needs, options, tuple(suppresses), page, cases)
+        return Rule(*told, compares=compares, within=within)
 
     return decorate
 

@@ -13,6 +13,8 @@ from lrdoctor.readers.line_spans import Span
 
 Columns = list[FloatArray]
 _PIECE_BYTES = 1 << 18  # what pandas asks for: each is looked at while it is in the processor's cache
+_FEW_BYTES = 1 << 18  # of which Python makes numbers in less time than it takes to import pandas
+_PLAIN = b"0123456789+-.eE\n"
 _WORDS = (b"\0", b"t", b"T", b"l", b"L")  # true and false are numbers to pandas; no number has one of their letters
 
 
@@ -32,11 +34,31 @@ def parsed(span: Span, width: int, delimiter: str) -> Block:
     """Refused are quotes, comments, words (NaN as a word too, which says something else than an empty cell), lines with
     more or fewer cells than the header, and lines without any number: all that needs to be looked at line by line.
     """
+    few = _few(span, width, delimiter)
+    if few is not None and not _any_row_is_empty(few):
+        return Block(span, few, False)
     pieces = _Pieces(span, delimiter)
     found = _numbers(pieces, width, delimiter) if width > 1 else None
     if found is None or not pieces.fits(len(found[0]), width) or _any_row_is_empty(found):
         return Block(span, None, pieces.quoted or b'"' in span.content())
     return Block(span, found, False)
+
+
+def _few(span: Span, width: int, delimiter: str) -> Columns | None:
+    """Few lines of plain numbers and empty cells, without pandas; None where there are more, or it has to be asked."""
+    if width < 2 or span.stop - span.start > _FEW_BYTES:
+        return None
+    content = span.content()
+    if not content.endswith(b"\n") or content.translate(None, _PLAIN + delimiter.encode()):
+        return None
+    lines = content[:-1].decode("ascii").split("\n")
+    if any(line.count(delimiter) != width - 1 for line in lines):
+        return None
+    try:
+        cells = [float(cell) if cell else np.nan for line in lines for cell in line.split(delimiter)]
+    except ValueError:
+        return None
+    return list(np.array(cells, dtype=np.float64).reshape(-1, width).T.copy())
 
 
 def _any_row_is_empty(columns: Columns) -> bool:

@@ -51,13 +51,16 @@ def reader_for(path: str) -> Reader | None:
     return next((reader for reader in READERS if reader.sniff(file, head)), None)
 
 
-def runs_in(path: str, kind: str) -> list[str]:
-    """The names of the runs in one log file of this kind, where it can hold several; else empty. Never raises."""
+def runs_in(path: str, kind: str) -> tuple[str, ...] | None:
+    """The names of the runs in one log file of this kind, where it can hold several; else empty.
+
+    None where it cannot be read. Never raises.
+    """
     several = _SEVERAL.get(kind)
     try:
-        return several(path) if several is not None else []
+        return tuple(several(path)) if several is not None else ()
     except (ReadError, OSError):
-        return []
+        return None
 
 
 _SEVERAL: dict[str, Callable[[str], list[str]]] = {

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os.path import realpath
 from pathlib import Path
 
 from lrdoctor.errors import ReadError, UsageError
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.model.run import Checkpoint
 from lrdoctor.readers.checkpoint import read_checkpoint
-from lrdoctor.readers.detect import runs_in
 from lrdoctor.readers.file_role import role_of
 from lrdoctor.readers.folder_tree import Folder, LogFile, Walk
+from lrdoctor.readers.noted import Notes
 from lrdoctor.readers.parts import address
 from lrdoctor.readers.run_folders import RunFolder, run_folders
 from lrdoctor.readers.separate_files import separate_runs
@@ -44,20 +44,38 @@ class Discovery:
     skipped: tuple[Skipped, ...]
 
 
-def discover(paths: Sequence[str]) -> Discovery:
-    """Every run below `paths`. `UsageError` where a path does not exist."""
+def discover(paths: Sequence[str], notes: Notes | None = None) -> Discovery:
+    """Every run below `paths`. `UsageError` where a path does not exist.
+
+    `notes` spares files that are as they were from being opened again.
+    """
     runs: dict[str, RunFiles] = {}
     skipped: list[Skipped] = []
-    walk = Walk()
+    walk, places = Walk(notes), _Places()
     for given in paths:
         for found in _below(given, walk):
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
-                runs.setdefault(found.path if is_remote(found.path) else realpath(found.path), found)
+                runs.setdefault(found.path if is_remote(found.path) else places.real(found.path), found)
     skipped += walk.skipped
     ordered = sorted(runs.values(), key=lambda run: run.path)
     return Discovery(tuple(ordered), tuple(sorted(set(skipped), key=lambda item: (item.path, item.reason))))
+
+
+class _Places:
+    """The real paths of runs; many lie in one folder, which is looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def real(self, path: str) -> str:
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
 
 
 def _below(given: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
@@ -77,7 +95,7 @@ def _file(shown: str) -> Iterator[RunFiles | Skipped]:
         return
     found = role_of(shown)
     if found.role == "log":
-        yield from _of_log(LogFile(shown, found.kind), _side_files_beside(shown))
+        yield from _of_log(LogFile(shown, found.kind, found.runs or ()), _side_files_beside(shown))
         return
     if found.role == "checkpoint":
         yield _checkpoint_run(shown, [shown], ())
@@ -111,7 +129,7 @@ def _folder(shown: str, walk: Walk) -> Iterator[RunFiles | Skipped]:
 
 def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
     apart = separate_runs(run.root.logs)
-    apart += [log for log in run.root.logs if log not in apart and runs_in(log.path, log.kind)]
+    apart += [log for log in run.root.logs if log not in apart and log.runs]
     for log in apart:
         yield from _of_log(log, tuple(_named_after(log, run.root)))
     logs = sorted(log.path for log in run.logs if log not in apart)
@@ -130,8 +148,7 @@ def _runs_of(run: RunFolder) -> Iterator[RunFiles | Skipped]:
 
 def _of_log(log: LogFile, side_files: tuple[str, ...]) -> Iterator[RunFiles]:
     """A log file is a run, or each run in it is one."""
-    parts = runs_in(log.path, log.kind)
-    for path in [address(log.path, part) for part in parts] or [log.path]:
+    for path in [address(log.path, part) for part in log.runs] or [log.path]:
         yield RunFiles(path, (path,), (), side_files)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from lrdoctor.readers import pickled_table
 from lrdoctor.readers.checkpoint import NOT_CHECKPOINTS, SUFFIXES, is_checkpoint
 from lrdoctor.readers.checkpoint_folder import LFS_MAGIC
-from lrdoctor.readers.detect import reader_for
+from lrdoctor.readers.detect import reader_for, runs_in
 from lrdoctor.readers.side_files import is_side_file
 from lrdoctor.readers.storage import head_of
 
@@ -32,34 +32,46 @@ _CHECKPOINT_ONLY_SUFFIXES = (".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True, slots=True)
 class FileRole:
-    """A file's role; `kind` names the log's reader, `reason` says why a file that looks right is not usable."""
+    """A file's role; `kind` names the log's reader, `reason` says why a file that looks right is not usable.
+
+    `runs` are the names of the runs side by side in a log, empty where it is one; None where they cannot be read.
+    """
 
     role: Role
     kind: str = ""
     reason: str = ""
+    runs: tuple[str, ...] | None = ()
 
 
 OTHER = FileRole("other")
 
 
-def role_of(path: str) -> FileRole:
-    """The role of a regular file. Files without a promising name are not even opened."""
+def is_promising(path: str) -> bool:
+    """Whether a file of this name may have a role."""
     name = path.rsplit("/", 1)[-1]
     if name.lower() in _NEVER:
+        return False
+    return _may_be_log(name) or name.lower().endswith(SUFFIXES) or _is_side(name)
+
+
+def role_of(path: str) -> FileRole:
+    """The role of a regular file. Files without a promising name are not even opened."""
+    if not is_promising(path):
         return OTHER
-    wanted = _may_be_log(name) or name.lower().endswith(SUFFIXES)
-    side = is_side_file(path) or name == "training_args.bin"
-    if not wanted and not side:
-        return OTHER
+    name = path.rsplit("/", 1)[-1]
     try:
         head = head_of(path, HEAD_BYTES)
     except OSError as error:
         return FileRole("unusable", reason=f"cannot be opened: {error.strerror or error}")
     if head.startswith(LFS_MAGIC):
         return FileRole("pointer", reason="a git LFS pointer, not data")
-    if side:
+    if _is_side(name):
         return FileRole("side")
     return _by_content(path, name, head)
+
+
+def _is_side(name: str) -> bool:
+    return is_side_file(name) or name == "training_args.bin"
 
 
 def _may_be_log(name: str) -> bool:
@@ -71,7 +83,7 @@ def _by_content(path: str, name: str, head: bytes) -> FileRole:
         return FileRole("checkpoint")
     kind = _log_kind(path, head) if _may_be_log(name) else None
     if kind is not None:
-        return FileRole("log", kind)
+        return FileRole("log", kind, runs=runs_in(path, kind))
     if name.lower().endswith(_CHECKPOINT_ONLY_SUFFIXES) and not name.startswith(NOT_CHECKPOINTS):
         reason = "named like a checkpoint, but not written by torch.save" if head else "the file is empty"
         return FileRole("unusable", reason=reason)

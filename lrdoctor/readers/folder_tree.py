@@ -11,7 +11,8 @@ from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.diagnosis import Skipped
 from lrdoctor.readers import mlflow_files
 from lrdoctor.readers.checkpoint_names import is_checkpoint_set, is_part_of_set
-from lrdoctor.readers.file_role import role_of
+from lrdoctor.readers.noted import Notes
+from lrdoctor.readers.roles import Roles
 from lrdoctor.readers.storage import Entry, entries, identity, is_remote, joined
 
 _SKIPPED_FOLDERS = frozenset(
@@ -21,10 +22,11 @@ _SKIPPED_FOLDERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A log by its path as shown to the user, and the kind of its reader."""
+    """A log by its path as shown to the user, the kind of its reader, and the runs in it where it holds several."""
 
     path: str
     kind: str
+    runs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,9 +67,13 @@ def is_events(log: LogFile) -> bool:
 
 
 class Walk:
-    """Reads a tree of folders; `skipped` collects what looked right and was not usable."""
+    """Reads a tree of folders; `skipped` collects what looked right and was not usable.
 
-    def __init__(self) -> None:
+    `notes` spares files that are as they were from being opened again.
+    """
+
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes
         self.skipped: list[Skipped] = []
         self.seen: set[object] = set()
 
@@ -100,8 +106,10 @@ class Walk:
             return
         files = [entry for entry in found if _is_file(folder, entry)]
         folder.is_set = is_checkpoint_set(folder.name, names)
+        roles = Roles(folder.path, self._notes)
         for entry in files:
-            self._file(folder, entry)
+            self._file(folder, entry, roles)
+        roles.keep()
         if folder.is_set:
             folder.checkpoints = [folder.path]
 
@@ -117,11 +125,11 @@ class Walk:
         else:
             self.skipped.append(Skipped(folder.path, mlflow_files.NO_CURVE))
 
-    def _file(self, folder: Folder, entry: Entry) -> None:
+    def _file(self, folder: Folder, entry: Entry, roles: Roles) -> None:
         shown = joined(folder.path, entry.name)
-        found = role_of(shown)
+        found = roles.of(shown)
         if found.role == "log":
-            folder.logs.append(LogFile(shown, found.kind))
+            folder.logs.append(LogFile(shown, found.kind, found.runs or ()))
         elif found.role == "checkpoint":
             folder.checkpoints.append(shown)
         elif found.role == "side":

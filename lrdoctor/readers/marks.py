@@ -1,84 +1,87 @@
 """What tells that the files of a run have changed, without reading them where that can be helped.
 
-A local file up to `WHOLE` bytes is known by its content; a larger one by its size, its time of writing, its place on
-the disk, and its first and last bytes. A remote one is known by what its store says of it.
+A local file up to `WHOLE` bytes is known by its content; a larger one by its size, its times, its place on the disk,
+and its first and last bytes. A remote one is known by what its store says of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+import stat
+from collections.abc import Iterator
 
 from lrdoctor.readers.discover import RunFiles
+from lrdoctor.readers.noted import Notes, is_settled, state_of
 from lrdoctor.readers.parts import split
-from lrdoctor.readers.storage import entries, exists, is_dir, is_remote, joined, open_binary, remote_mark
+from lrdoctor.readers.storage import entries, is_dir, is_remote, joined, open_binary, remote_mark
 
 WHOLE = 8 << 20  # bytes that are read in some milliseconds
+_KIND = "content"
 _ENDS = 1 << 16
-_SETTLED = 2.0  # seconds: file systems with the coarsest clocks write times to two
 _BESIDE = ("-wal",)  # where SQLite keeps what it has not yet written into the file itself
 
 
-class Known(Protocol):
-    """Digests of contents by path and state (size, time of writing, place on the disk)."""
-
-    def digest(self, path: str, state: str) -> str | None: ...
-
-    def remember(self, path: str, state: str, digest: str) -> None: ...
-
-
-def mark_of(files: RunFiles, known: Known) -> str | None:
+def mark_of(files: RunFiles, notes: Notes) -> str | None:
     """Equal for equal paths and contents; None where a file cannot be looked at, or its store tells too little."""
     total = hashlib.sha256(files.path.encode(errors="surrogateescape"))
     try:
         for role in (files.logs, files.checkpoints, files.side_files):
-            for path, mark in _marks(role, known):
-                if mark is None:
-                    return None
-                total.update(f"\n{path}\t{mark}".encode(errors="surrogateescape"))
+            for path in role:
+                for one, mark in _marks(path, notes):
+                    if mark is None:
+                        return None
+                    total.update(f"\n{one}\t{mark}".encode(errors="surrogateescape"))
             total.update(b"\n")
     except OSError:
         return None
     return total.hexdigest()
 
 
-def _marks(paths: Iterable[str], known: Known) -> Iterator[tuple[str, str | None]]:
-    for path in paths:
-        file = split(path)[0]
-        for one in _files(file):
-            yield (path if one == file else one), _mark(one, known)
-
-
-def _files(path: str) -> Iterator[str]:
+def _marks(path: str, notes: Notes) -> Iterator[tuple[str, str | None]]:
     """The file itself, with what belongs to it, or every file of a folder."""
-    if not is_dir(path):
-        yield path
-        yield from (beside for end in _BESIDE if not is_remote(path) and exists(beside := path + end))
+    file = split(path)[0]
+    if is_remote(file):
+        yield from ((path if one == file else one, remote_mark(one)) for one in _remote_files(file))
         return
-    for entry in entries(path):
-        below = joined(path, entry.name)
+    status = os.stat(file)
+    if stat.S_ISDIR(status.st_mode):
+        yield from ((one, _mark(one, os.stat(one), notes)) for one in _below(file))
+        return
+    yield path, _mark(file, status, notes)
+    for beside in (file + end for end in _BESIDE):
+        if os.path.exists(beside):
+            yield beside, _mark(beside, os.stat(beside), notes)
+
+
+def _remote_files(url: str) -> Iterator[str]:
+    if is_dir(url):
+        yield from _below(url)
+    else:
+        yield url
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Every file of a folder."""
+    for entry in entries(folder):
+        path = joined(folder, entry.name)
         if entry.is_dir:
-            yield from _files(below)
+            yield from _below(path)
         elif entry.is_file:
-            yield below
+            yield path
 
 
-def _mark(path: str, known: Known) -> str | None:
-    if is_remote(path):
-        return remote_mark(path)
-    status = os.stat(path)
-    state = f"{status.st_size} {status.st_mtime_ns} {status.st_dev} {status.st_ino}"
+def _mark(path: str, status: os.stat_result, notes: Notes) -> str:
+    state = state_of(status)
     if status.st_size > WHOLE:
         return f"{state} {_digest_of_ends(path)}"
-    place = os.path.realpath(path)
-    found = known.digest(place, state)
-    if found is None:
-        found = _digest(path)
-        if time.time() - status.st_mtime > _SETTLED:  # else it may be written again within one tick of the clock
-            known.remember(place, state, found)
+    place = os.path.abspath(path)
+    told = notes.noted(_KIND, place)
+    if told is not None and told[0] == state:
+        return str(told[1])
+    found = _digest(path)
+    if is_settled(status):
+        notes.note(_KIND, place, [state, found])
     return found
 
 

@@ -51,9 +51,11 @@ class RunFolder:
 
 def run_folders(tree: Folder) -> list[RunFolder]:
     """The runs of a tree, sorted by path. Folders without logs and checkpoints make none."""
+    folders = (tree, *tree.below())
     owners: dict[Folder, Folder] = {}
-    for folder in (tree, *tree.below()):
-        owners[folder] = _owner(folder, owners)
+    whole = {folder for folder in folders if _whole_tree_belongs(folder)}
+    for folder in folders:
+        owners[folder] = _owner(folder, owners, whole)
     runs: dict[Folder, RunFolder] = {}
     for folder, owner in owners.items():
         runs.setdefault(owner, RunFolder(owner)).parts.append(folder)
@@ -61,12 +63,12 @@ def run_folders(tree: Folder) -> list[RunFolder]:
     return sorted(_adopt(kept), key=lambda run: run.root.path)
 
 
-def _owner(folder: Folder, owners: dict[Folder, Folder]) -> Folder:
+def _owner(folder: Folder, owners: dict[Folder, Folder], whole: set[Folder]) -> Folder:
     parent = folder.parent
     if parent is None:
         return folder
     above = owners[parent]
-    if _whole_tree_belongs(above) or _tracked(parent) or (parent is not above and _is_part_of_part(folder)):
+    if above in whole or _tracked(parent) or (parent is not above and _is_part_of_part(folder)):
         return above
     return above if _belongs(folder, parent) else folder
 
@@ -147,8 +149,10 @@ def _writers(folder: Folder) -> set[str]:
 
 def _is_hf_runs(folder: Folder, parent: Folder) -> bool:
     """HF Trainer's event files lie in runs/<time>_<host>/ below its output folder."""
+    if folder.name not in ("runs", "logs"):
+        return False
     hf = any(log.name == "trainer_state.json" for log in parent.logs) or any(map(_is_hf_save, parent.folders))
-    return hf and folder.name in ("runs", "logs") and all(one.events_only for one in folder.below() if one.logs)
+    return hf and all(one.events_only for one in folder.below() if one.logs)
 
 
 def _is_hf_save(folder: Folder) -> bool:

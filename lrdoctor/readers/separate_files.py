@@ -27,9 +27,9 @@ _KEY = re.compile(rb'"([A-Za-z_][^"\\]{0,60})"\s*:')
 def separate_runs(logs: list[LogFile]) -> list[LogFile]:
     """The logs of one folder that are a run each; empty where the folder is one run."""
     alike: dict[tuple[str, object], list[LogFile]] = defaultdict(list)
-    for log in logs:
-        if log.kind not in _NEVER_SEPARATE and "tfevents" not in log.name:
-            alike[log.kind, _schema(log)].append(log)
+    candidates = [log for log in logs if log.kind not in _NEVER_SEPARATE and "tfevents" not in log.name]
+    for log in candidates if len(candidates) > 1 else ():
+        alike[log.kind, _schema(log)].append(log)
     apart = []
     for group in alike.values():
         stems = {own_name(log.name) for log in group}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from lrdoctor.limits import limits, raised_by
 from lrdoctor.model.run import Hint, Note
@@ -23,7 +23,7 @@ _NAME = re.compile(
 
 def is_side_file(path: str) -> bool:
     """Whether a file of this name holds settings."""
-    return _NAME.fullmatch(Path(path).name) is not None
+    return _NAME.fullmatch(os.path.basename(path)) is not None
 
 
 def read_hints(path: str) -> Iterator[Hint | Note]:

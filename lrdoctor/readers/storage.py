@@ -56,8 +56,13 @@ def below(folder: str) -> Iterator[None]:
 
 def _local(path: str) -> Path:
     """The place of a path on this machine."""
+    return Path(_place(path))
+
+
+def _place(path: str) -> str:
+    """The same as text, which is quicker to make."""
     folder = _FOLDER.get()
-    return Path(path) if folder is None else folder / path
+    return path if folder is None else str(folder / path)
 
 
 def is_remote(path: str) -> bool:
@@ -101,7 +106,7 @@ def identity(path: str) -> object:
     """Equal for two paths that lead to the same file or folder."""
     if is_remote(path):
         return path.rstrip("/")
-    status = _local(path).stat()
+    status = os.stat(_place(path))
     return status.st_dev, status.st_ino
 
 
@@ -109,7 +114,7 @@ def entries(folder: str) -> list[Entry]:
     """What lies in a folder, sorted by name."""
     if is_remote(folder):
         return _remote(folder).entries()
-    with os.scandir(_local(folder or ".")) as found:
+    with os.scandir(_place(folder or ".")) as found:
         return sorted(map(_entry, found), key=lambda entry: entry.name)
 
 

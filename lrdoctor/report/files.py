@@ -10,23 +10,29 @@ from pathlib import Path
 from lrdoctor.errors import UsageError
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write `text` (UTF-8) to `target` in one step; UsageError where the place cannot be written."""
-    write_pieces(target, (text,))
+def write_text(target: Path, text: str) -> os.stat_result:
+    """Write `text` (UTF-8) to `target` in one step; UsageError where the place cannot be written.
+
+    The result is the new file's status before it was put in its place.
+    """
+    return write_pieces(target, (text,))
 
 
-def write_pieces(target: Path, pieces: Iterable[str]) -> None:
+def write_pieces(target: Path, pieces: Iterable[str]) -> os.stat_result:
     """The same for a text that comes in pieces."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(pieces)
 
-    replacing(target, write)
+    return replacing(target, write)
 
 
-def replacing(target: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` write a file beside `target`, then put it in its place; UsageError where that cannot be."""
+def replacing(target: Path, write: Callable[[Path], None]) -> os.stat_result:
+    """Let `write` write a file beside `target`, then put it in its place; UsageError where that cannot be.
+
+    The result is the new file's status before it was put in its place.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -37,7 +43,9 @@ def replacing(target: Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         temporary.chmod(0o644)
+        status = temporary.stat()
         temporary.replace(target)
+        return status
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:

@@ -7,33 +7,32 @@ is audited, with marks in place of what depends on the other runs and on how the
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrdoctor.errors import UsageError
 from lrdoctor.model.diagnosis import Audit, Diagnosis, Skipped
+from lrdoctor.report.assets import SHARED, Assets
 from lrdoctor.report.files import write_pieces, write_text
+from lrdoctor.report.in_place import Folder
 from lrdoctor.report.page_names import PREFIX, page_names
 from lrdoctor.report.pages import Page
 from lrdoctor.report.view import run_page
-from lrdoctor.report.view_index import Counts, IndexRow, page_of, row_fields, row_of
+from lrdoctor.report.view_index import Counts, page_of, row_from, row_of, row_text
 from lrdoctor.resources import templates_dir
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
+    from lrdoctor.readers.noted import Notes
     from lrdoctor.report.view_index import Rows
 
 MARK = '<meta name="generator" content="lrdoctor'  # in the head of every page of ours
-STYLE = "lrdoctor.css"
-SCRIPT = "lrdoctor.js"
-PLOTLY = "plotly.min.js"
+_SHARED_BY_ALL = "shared"
 _HEAD_BYTES = 2048
 _LATER = {name: f"<!--lrdoctor:{name}-->" for name in ("policy", "assets", "plotly", "pager", "rows")}
 """Marks for what is filled in later; text from files cannot hold one, because its `<` is escaped."""
@@ -58,11 +57,11 @@ def write_report(
     report = Report(folder, single_file)
     names = page_names([diagnosis.run.path for diagnosis in audit.diagnoses])
     marked = (
-        None if _is_kept(folder / name, one, changed) else marked_page(one, pages or {}, audit.version)
+        None if _is_kept(folder / name, one, changed) else Marked(partial(marked_page, one, pages or {}, audit.version))
         for name, one in zip(names, audit.diagnoses, strict=True)
     )
     report.write_runs(names, marked)
-    rows = [row_of(diagnosis, name) for diagnosis, name in zip(audit.diagnoses, names, strict=True)]
+    rows = [row_text(row_of(diagnosis, name)) for diagnosis, name in zip(audit.diagnoses, names, strict=True)]
     return report.write_index(rows, audit.skipped, audit.version)
 
 
@@ -81,7 +80,7 @@ def marked_page(diagnosis: Diagnosis, pages: Mapping[str, Page], version: str) -
 def write_single_page(folder: Path, template: str, page: Mapping[str, object], version: str) -> Path:
     """Write `folder`/index.html from a template by itself, with all it needs inside; UsageError as `write_report`."""
     index = _index_of(folder)
-    text = environment().get_template(template).render(page=page, version=version, assets=_assets(inline=True))
+    text = environment().get_template(template).render(page=page, version=version, assets=Assets(inline=True))
     write_text(index, text)
     return index
 
@@ -100,61 +99,62 @@ def _index_of(folder: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Assets:
-    """The style and the scripts, as text; `inline` puts them into each page."""
+class Marked:
+    """A run's page with marks, to be made where it is needed; `mark` tells one text from another, empty: unknown."""
 
-    style: str
-    script: str
-    plotly: str
-    inline: bool
-
-    def script_policy(self) -> str:
-        """What the pages let run: files beside them, or exactly these inlined scripts."""
-        if not self.inline:
-            return "'self' file:"
-        return " ".join(f"'sha256-{_sha256(text)}'" for text in (self.script, self.plotly))
+    text: Callable[[], str]
+    mark: str = ""
 
 
 class Report:
     """A report that is written page by page, so that never more than one is in memory.
 
-    UsageError where `folder` holds an index.html that is not a report, or cannot be written.
+    `notes` tell which pages an earlier report left as they would be written. UsageError where `folder` holds an
+    index.html that is not a report, or cannot be written.
     """
 
-    def __init__(self, folder: Path, single_file: bool = False) -> None:
+    def __init__(self, folder: Path, single_file: bool = False, notes: Notes | None = None) -> None:
         self._folder = folder
         self._index = _index_of(folder)
-        self._assets = _assets(single_file)
-        self._same = {
-            _LATER["policy"]: self._assets.script_policy(),
-            _LATER["assets"]: _template("assets.html").render(assets=self._assets),
-            _LATER["plotly"]: _template("plotly.html").render(assets=self._assets),
-        }
+        self._assets = Assets(single_file)
+        self._files = Folder(folder, notes)
 
-    def write_runs(self, names: Sequence[str], marked: Iterable[str | None]) -> None:
+    def write_runs(self, names: Sequence[str], marked: Iterable[Marked | None]) -> None:
         """Each run's page under its name, with links to its neighbours; None leaves the one that is there.
 
         Pages of an earlier report are removed.
         """
         if not self._assets.inline:
             self._write_shared()
-        for place, (name, text) in enumerate(zip(names, marked, strict=True)):
-            if text is None:
+        for place, (name, page) in enumerate(zip(names, marked, strict=True)):
+            if page is None:
                 continue
             before, after = names[place - 1] if place else "", names[place + 1] if place + 1 < len(names) else ""
-            _write_changed(self._folder / name, self._filled(text, before, after))
+            made = " ".join((page.mark, before, after, str(self._assets.inline)))
+            if not page.mark or not self._files.holds(name, made):
+                self._files.write(name, made, self._filled(page.text(), before, after))
+        self._files.keep()
         self._remove_stale(set(names))
 
-    def write_index(self, rows: Sequence[IndexRow] | Rows, skipped: Iterable[Skipped], version: str) -> Path:
-        """The page of all runs; `rows` are gone through twice."""
+    def write_index(self, rows: Sequence[str] | Rows, skipped: Iterable[Skipped], version: str) -> Path:
+        """The page of all runs; `rows`, as `row_text` made them, are gone through twice."""
         counts = Counts()
-        for row in rows:
-            counts.add(row)
-        view = page_of(counts, [rows[place] for place in counts.first()], skipped, version)
+        for text in rows:
+            counts.add(row_from(text))
+        view = page_of(counts, [row_from(rows[place]) for place in counts.first()], skipped, version)
         text = _template("index.html").render(page=view, version=version, assets=self._assets, rows=_LATER["rows"])
         before, _, after = text.partition(_LATER["rows"])
         write_pieces(self._index, (before, *([] if not after else _listed(rows)), after))
         return self._index
+
+    @cached_property
+    def _same(self) -> dict[str, str]:
+        """What is filled in on every page."""
+        return {
+            _LATER["policy"]: self._assets.script_policy(),
+            _LATER["assets"]: _template("assets.html").render(assets=self._assets),
+            _LATER["plotly"]: _template("plotly.html").render(assets=self._assets),
+        }
 
     def _filled(self, text: str, before: str, after: str) -> str:
         pager = _template("pager.html").render(before=before, after=after)
@@ -163,33 +163,26 @@ class Report:
         return text
 
     def _write_shared(self) -> None:
-        for name, text in ((STYLE, self._assets.style), (SCRIPT, self._assets.script), (PLOTLY, self._assets.plotly)):
-            _write_changed(self._folder / name, text)
+        for name in SHARED:
+            if not self._files.holds(name, _SHARED_BY_ALL):
+                self._files.write(name, _SHARED_BY_ALL, self._assets.text(name))
 
     def _remove_stale(self, current: set[str]) -> None:
         """Run pages of an earlier report, and shared files that inlined pages no longer need."""
-        stale = [
-            path for path in sorted(self._folder.glob(f"{PREFIX}*.html")) if path.name not in current and is_ours(path)
-        ]
+        there = sorted(os.listdir(self._folder)) if self._folder.is_dir() else []
+        pages = [name for name in there if name.startswith(PREFIX) and name.endswith(".html") and name not in current]
+        stale = [self._folder / name for name in pages if is_ours(self._folder / name)]
         if self._assets.inline:
-            texts = ((STYLE, self._assets.style), (SCRIPT, self._assets.script), (PLOTLY, self._assets.plotly))
-            stale += [self._folder / name for name, text in texts if _holds(self._folder / name, text)]
+            stale += [self._folder / name for name in SHARED if _holds(self._folder / name, self._assets.text(name))]
         for path in stale:
             path.unlink(missing_ok=True)
 
 
-def _listed(rows: Iterable[IndexRow]) -> Iterator[str]:
-    """The rows as a JSON array that may stand in a page."""
-    for place, row in enumerate(rows):
-        text = json.dumps(row_fields(row), sort_keys=True, allow_nan=False, separators=(",", ":"))
-        yield ("[\n" if not place else ",\n") + text.replace("<", "\\u003c").replace("&", "\\u0026")
+def _listed(rows: Iterable[str]) -> Iterator[str]:
+    """The rows as a JSON array."""
+    for place, text in enumerate(rows):
+        yield ("[\n" if not place else ",\n") + text
     yield "\n]"
-
-
-def _write_changed(target: Path, text: str) -> None:
-    """Write a file unless it is there with this very text."""
-    if not _holds(target, text):
-        write_text(target, text)
 
 
 @cache
@@ -211,27 +204,6 @@ def environment() -> Environment:
     )
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False, "separators": (",", ":")}
     return made
-
-
-def style_and_script() -> tuple[str, str]:
-    """The pages' style and script, as text."""
-    folder = templates_dir()
-    return _joined(folder / "styles", "*.css"), _joined(folder / "scripts", "*.js")
-
-
-def _assets(inline: bool) -> Assets:
-    from plotly.offline import get_plotlyjs
-
-    return Assets(*style_and_script(), get_plotlyjs(), inline)
-
-
-def _joined(folder: Path, pattern: str) -> str:
-    """All files of a folder in the order of their (numbered) names."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob(pattern)))
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def is_ours(path: Path) -> bool:

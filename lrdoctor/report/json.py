@@ -57,13 +57,18 @@ def _skipped(skipped: Iterable[Skipped]) -> list[dict[str, str]]:
     return [{"path": one.path, "reason": one.reason} for one in ordered]
 
 
-def pieces(entries: Iterable[dict[str, Any]], skipped: Iterable[Skipped], version: str) -> Iterator[str]:
-    """The text of `dumps`, run by run: `entries` as `run_entry` made them, sorted by path."""
+def entry_text(entry: dict[str, Any]) -> str:
+    """What `run_entry` made, as it stands in the text of `dumps`."""
+    return dumped(entry).replace("\n", "\n    ")
+
+
+def pieces(entries: Iterable[str], skipped: Iterable[Skipped], version: str) -> Iterator[str]:
+    """The text of `dumps`, run by run: `entries` as `entry_text` made them, sorted by path."""
     end = dumped({"skipped": _skipped(skipped)})[2:]  # what follows the runs, its opening brace left out
     yield f'{{\n  "format_version": {FORMAT_VERSION},\n  "lrdoctor_version": {json.dumps(version)},\n  "runs": ['
     count = 0
     for count, entry in enumerate(entries, start=1):
-        yield f"{',' if count > 1 else ''}\n    " + dumped(entry).replace("\n", "\n    ")
+        yield f"{',' if count > 1 else ''}\n    {entry}"
     yield ("\n  ],\n" if count else "],\n") + end + "\n"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from lrdoctor.model.diagnosis import Audit, Diagnosis, Skipped
 from lrdoctor.report import numbers as fmt
@@ -109,11 +110,11 @@ class IndexPage:
 
 
 class Rows(Protocol):
-    """Rows that can be gone through more than once, and looked up."""
+    """The texts of rows, which can be gone through more than once, and looked up."""
 
-    def __iter__(self) -> Iterator[IndexRow]: ...
+    def __iter__(self) -> Iterator[str]: ...
 
-    def __getitem__(self, place: int, /) -> IndexRow: ...
+    def __getitem__(self, place: int, /) -> str: ...
 
 
 class Counts:
@@ -222,12 +223,19 @@ def row_of(diagnosis: Diagnosis, page: str = "") -> IndexRow:
     )
 
 
-def row_fields(row: IndexRow) -> dict[str, Any]:
-    """The row as a tree of JSON types; `row_from` reads it back."""
-    return asdict(row)
+def row_text(row: IndexRow) -> str:
+    """The row as JSON that may stand in a page; `row_from` reads it back."""
+    text = json.dumps(asdict(row), sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def row_from(fields: Mapping[str, Any]) -> IndexRow:
+def on_page(text: str, page: str) -> str:
+    """The text of a row that had no page yet, with the file name of its page."""
+    return text.replace('"page":""', f'"page":{json.dumps(page)}', 1)  # in a string the quotes would be escaped
+
+
+def row_from(text: str) -> IndexRow:
+    fields = json.loads(text)
     tags = tuple(Tag(**tag) for tag in fields["tags"])
     return IndexRow(**{**fields, "tags": tags, "spark": Spark(**fields["spark"])})
 

@@ -17,6 +17,7 @@ import pytest
 from lrdoctor.auditing import Options, task
 from lrdoctor.auditing.cache import Cache, cache_file
 from lrdoctor.auditing.kept import Kept, audit_kept
+from lrdoctor.auditing.notes import CachedNotes
 from lrdoctor.readers import marks
 from lrdoctor.readers.discover import RunFiles
 from lrdoctor.report.json import pieces
@@ -41,7 +42,7 @@ class Audits:
         self.read.clear()
         with closing(Cache(self.file, self.told.append)) as cache:
             kept = audit_kept(["runs"], Options(simulate=False, **options), pages=pages, cache=cache)
-        assert not pages or len(list(kept.pages())) == len(kept.paths)
+        assert not pages or all(page.text() and page.mark for page in kept.pages())
         return written(kept)
 
 
@@ -211,7 +212,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, monkeypatch: p
         for name in ("old", "used", "new"):
             cache.keep(name, module.Entry("{}", b"x" * 300))
         with closing(sqlite3.connect(file)) as base, base:
-            base.execute("UPDATE runs SET used = used - 5 WHERE key != 'new'")
+            base.execute("UPDATE uses SET used = used - 5 WHERE key != 'new'")
         assert cache.find("used") is not None
         cache.keep("more", module.Entry("{}", b"x" * 300))
     with closing(Cache(file, pytest.fail)) as cache:
@@ -225,7 +226,8 @@ def test_a_url_is_known_by_what_its_store_says(
     pytest.importorskip("fsspec")
     url = f"{write_run('runs/a').as_uri()}/metrics.csv"
     files = RunFiles(url, (url,))
-    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as known:
+    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as cache:
+        known = CachedNotes(cache, b"seal")
         first = marks.mark_of(files, known)
         assert first is not None
         assert marks.mark_of(files, known) == first
@@ -240,7 +242,8 @@ def test_a_large_file_is_known_by_its_state_and_its_ends(tmp_path: Path, monkeyp
     monkeypatch.setattr(marks, "_ENDS", 100)
     log = tmp_path / "log.csv"
     files = RunFiles(str(log), (str(log),))
-    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as known:
+    with closing(Cache(tmp_path / "cache.sqlite", pytest.fail)) as cache:
+        known = CachedNotes(cache, b"seal")
         found = []
         for text in ("a" * 2000, "b" + "a" * 1999, "b" + "a" * 2000):
             log.write_text(text, encoding="utf-8")
@@ -249,3 +252,47 @@ def test_a_large_file_is_known_by_its_state_and_its_ends(tmp_path: Path, monkeyp
         assert len(set(found)) == 3
         log.unlink()
         assert marks.mark_of(files, known) is None
+
+
+def test_a_note_that_was_damaged_or_is_of_another_lrdoctor_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "cache.sqlite"
+    with closing(Cache(file, pytest.fail)) as cache:
+        notes = CachedNotes(cache, b"seal")
+        notes.note("roles", "/runs\udcff", {"a.csv": ["state", "log"]})
+        assert notes.noted("roles", "/runs\udcff") == {"a.csv": ["state", "log"]}
+        assert CachedNotes(cache, b"other").noted("roles", "/runs\udcff") is None
+        assert notes.noted("content", "/runs\udcff") is None
+        with closing(sqlite3.connect(file)) as base, base:
+            base.execute("UPDATE notes SET told = replace(told, 'log', 'lag')")
+        assert notes.noted("roles", "/runs\udcff") is None
+
+
+def test_what_comes_out_of_the_cache_is_the_same_byte_for_byte(
+    audits: Audits, write_run: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from lrdoctor.cli.main import cli
+
+    write_run("runs/other/b", optimizer="SGD", model="resnet18", batch_size=512)  # named and begun as runs/b is
+    monkeypatch.setenv("LRDOCTOR_CACHE", str(tmp_path / "own"))
+
+    def audit(*more: str, report: str) -> str:
+        asked = ("audit", "runs", "--no-simulate", "--fail-on", "never", "--report", report, *more)
+        return CliRunner().invoke(cli, asked, catch_exceptions=False).stdout.replace(report, "report")
+
+    def pages(report: str) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in (tmp_path / report).iterdir()}
+
+    audit(report="kept")
+    audits.read.clear()
+    write_run("runs/c", lr=0.2)
+    for format_ in ("json", "text", "sarif", "junit", "github", "markdown"):
+        known = audit("--format", format_, report="kept")
+        assert audits.read == (["c"] if format_ == "json" else [])
+        assert known == audit("--format", format_, "--no-cache", report="fresh")
+        assert pages("kept") == pages("fresh")
+        audits.read.clear()
+    left = (tmp_path / "kept" / "index.html").stat().st_mtime_ns
+    written = {file.name for file in (tmp_path / "kept").iterdir() if file.stat().st_mtime_ns >= left}
+    assert written == {"index.html"}

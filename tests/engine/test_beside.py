@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from lrdoctor.engine import Sibling, apply_rules, beside, load_rules
+from lrdoctor.engine import Chosen, Fleet, Rule, Sibling, apply_rules, load_rules
 from lrdoctor.resources import rules_dir
 
 OWN = Sibling("runs/a", None, "SGD", 512, 0.1, "CosineAnnealingLR", 1.0, "resnet18", "loss", 5.0)
@@ -19,6 +21,10 @@ def larger(own, others, *, by=2.0):
 def a(siblings: tuple[Sibling, ...], *, by: float = 2.0):
     yield Finding(" ".join(one.path for one in siblings), "", "", 0.0, 0.0)
 """
+
+
+def beside(rules: Sequence[Rule], own: Sibling, others: Sequence[Sibling], options: Mapping[str, Any]) -> Chosen:
+    return Fleet(rules, (own, *others), options).chosen(0)
 
 
 def test_a_rule_that_says_what_it_compares_is_shown_that_alone(loaded, evidence):
@@ -38,6 +44,19 @@ def test_options_reach_the_choice(loaded):
     rules = loaded(RULE.format(compares=", compares=larger"))
     assert beside(rules, SMALL, (OWN,), {}) == {"XX001": (OWN,)}
     assert beside(rules, SMALL, (OWN,), {"XX001": {"by": 20.0}}) == {}
+
+
+def test_a_rule_is_shown_only_runs_that_are_the_same_to_it(loaded, evidence):
+    rules = loaded(RULE.format(compares=", compares=larger, within=lambda run: run.model"))
+    other, unknown = replace(OWN, path="runs/c", model="vgg"), replace(OWN, path="runs/d", model=None)
+    assert beside(rules, SMALL, (other, OWN, unknown), {}) == {"XX001": (OWN,)}
+    assert beside(rules, unknown, (OWN, replace(unknown, path="runs/e")), {"XX001": {"by": 0.0}}) == {}
+    fleet = Fleet(rules, (SMALL, other, OWN, unknown), {"XX001": {"by": 0.0}})
+    assert [fleet.chosen(place) for place in range(4)] == [{"XX001": (OWN,)}, {}, {"XX001": (SMALL,)}, {}]
+    rules = loaded(RULE.format(compares=", compares=larger, within=lambda run: run.model or 'unnamed'"))
+    beside_it = (replace(OWN, model=None), replace(OWN, path="runs/f", model="vgg"))
+    (finding,) = apply_rules(rules, replace(evidence, siblings=beside_it)).findings
+    assert finding.measured == "runs/a"
 
 
 def test_what_was_chosen_beforehand_is_not_chosen_again(loaded, evidence):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lrdoctor.errors import ReadError
 from lrdoctor.model.run import Note, Series
-from lrdoctor.readers import csv_log, csv_table
+from lrdoctor.readers import csv_block, csv_log, csv_table
 from lrdoctor.readers.csv_block import Block
 
 Read = Callable[..., tuple[dict[str, Series], list[str]]]
@@ -308,20 +308,23 @@ cells = st.one_of(st.floats(allow_nan=False).map(repr), st.integers(-(10**20), 1
 tables = st.lists(st.lists(cells, min_size=3, max_size=3), max_size=30)
 
 
+@pytest.mark.parametrize("few", [0, 1 << 18])  # with pandas, and without it
 @given(rows=tables, ends=st.sampled_from(["\n", "\r\n"]), delimiter=st.sampled_from([",", "\t", ";"]))
 def test_many_lines_at_once_are_read_as_one_by_one(
-    rows: list[list[str]], ends: str, delimiter: str, tmp_path_factory: pytest.TempPathFactory
+    few: int, rows: list[list[str]], ends: str, delimiter: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("table") / "metrics.csv"
     lines = [["step", "lr", "loss"], *rows]
     path.write_text("".join(delimiter.join(line) + ends for line in lines), encoding="utf-8", newline="")
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csv_block, "_FEW_BYTES", few)
         at_once = list(csv_log.read(str(path)))
         patched.setattr(csv_table, "parsed", lambda span, *_: Block(span, None, quoted=False))
         one_by_one = list(csv_log.read(str(path)))
     assert list(map(comparable, at_once)) == list(map(comparable, one_by_one))
 
 
+@pytest.mark.parametrize("few", [0, 1 << 18])
 @pytest.mark.parametrize(
     "rows",
     [
@@ -336,12 +339,23 @@ def test_many_lines_at_once_are_read_as_one_by_one(
         ["0,-0,1", "1,-0.0,1", "2,0,18446744073709551617"],
     ],
 )
-def test_irregular_lines_are_read_as_one_by_one(rows: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+def test_irregular_lines_are_read_as_one_by_one(rows: list[str], few: int, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(csv_block, "_FEW_BYTES", few)
     path = tmp_path / "metrics.csv"
     path.write_text("\n".join(["step,lr,loss", *rows, *["7,0.5,0.25"] * 5, ""]), encoding="utf-8", newline="")
     at_once = list(csv_log.read(str(path)))
     monkeypatch.setattr(csv_table, "parsed", lambda span, *_: Block(span, None, quoted=False))
     assert list(map(comparable, at_once)) == list(map(comparable, csv_log.read(str(path))))
+
+
+def test_a_small_table_of_numbers_needs_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,lr,loss\n0,0.1,\n1,1e-3,2.5\n", encoding="utf-8")
+    monkeypatch.setattr(csv_block, "_numbers", lambda *_: pytest.fail("pandas was asked"))
+    assert {item.tag: item.values.tolist() for item in csv_log.read(str(path)) if isinstance(item, Series)} == {
+        "lr": [0.1, 0.001],
+        "loss": [2.5],
+    }
 
 
 def comparable(item: Series | Note) -> object:

@@ -17,7 +17,7 @@ from lrdoctor.model.identification import Fit, GroupIdentification, Identificati
 from lrdoctor.model.run import Series, Source
 from lrdoctor.model.schedule import Schedule
 from lrdoctor.report.describe import describe
-from lrdoctor.report.json import document, dumps, pieces, run_entry
+from lrdoctor.report.json import document, dumps, entry_text, pieces, run_entry
 from lrdoctor.report.strict import strict
 from lrdoctor.schedules import Constant, CosineAnnealingLR, Sequence, StepLR, Stepped, Unknown, Warmup
 
@@ -214,7 +214,7 @@ def test_strict_names_the_place_of_each_number_it_replaced() -> None:
 def test_written_run_by_run_it_is_the_same_text(audit: Audit) -> None:
     for whole in (audit, Audit((), (), "0.1.0"), Audit(audit.diagnoses[:1], (), "0.1.0")):
         entries = sorted(map(run_entry, whole.diagnoses), key=lambda entry: entry["path"])
-        assert "".join(pieces(entries, whole.skipped, whole.version)) == dumps(whole)
+        assert "".join(pieces(map(entry_text, entries), whole.skipped, whole.version)) == dumps(whole)
 
 
 def test_the_text_does_not_hang_on_how_fast_the_machine_is(faulty: Diagnosis) -> None:

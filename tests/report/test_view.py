@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from lrdoctor.report.pages import Pages
 from lrdoctor.report.rule_text import Span, blocks
 from lrdoctor.report.view import run_page
 from lrdoctor.report.view_findings import torch_code
-from lrdoctor.report.view_index import index_page, row_fields, row_from, row_of
+from lrdoctor.report.view_index import index_page, on_page, row_from, row_of, row_text
 from lrdoctor.schedules import MultiStepLR, Warmup
 
 
@@ -171,7 +170,14 @@ def test_a_run_that_was_not_estimated_is_ranked_by_its_summed_learning_rate(refu
 
 def test_a_row_survives_being_written(faulty: Diagnosis) -> None:
     row = row_of(faulty, "a.html")
-    assert row_from(json.loads(json.dumps(row_fields(row)))) == row
+    assert row_from(row_text(row)) == row
+
+
+def test_a_written_row_is_given_its_page_whatever_its_words_are(faulty: Diagnosis) -> None:
+    row = replace(row_of(faulty), headline='"page":"" </script>', below='page":""')
+    text = on_page(row_text(row), "a.html")
+    assert row_from(text) == replace(row, page="a.html")
+    assert "<" not in text
 
 
 def test_the_headline_clears_no_run_that_could_not_be_judged(audit: Audit) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lrdoctor.errors import UsageError
 from lrdoctor.model.checked import Checked
+from lrdoctor.report.assets import Assets
 from lrdoctor.report.checked.view import check_page
 from lrdoctor.report.files import write_text
-from lrdoctor.report.html import Assets, environment, is_ours, style_and_script
+from lrdoctor.report.html import environment, is_ours
 from lrdoctor.report.pages import Pages
 
 
@@ -22,8 +23,6 @@ def write_report(checked: Checked, folder: Path, *, pages: Pages) -> Path:
             why="this index.html was not written by lrdoctor",
             hint="name an empty folder with --report",
         )
-    style, script = style_and_script()
-    assets = Assets(style, script, "", True)
-    template = environment().get_template("check.html")
+    template, assets = environment().get_template("check.html"), Assets(inline=True, charts=False)
     write_text(index, template.render(page=check_page(checked, pages), version=checked.version, assets=assets))
     return index

@@ -62,6 +62,7 @@ def warm(folder: Path) -> None:
     """Load what the readers load by themselves, down to the modules they import when first used."""
     folder.mkdir()
     beside_a_log(folder, "lr: 0.5\n")
+    (folder / "metrics.csv").write_text("step,lr\n0,inf\n1,0.1\n", encoding="utf-8")  # inf: pandas is asked
     (folder / "log.jsonl").write_text('{"step": 1, "lr": 0.1}\n' * 3, encoding="utf-8")
     (folder / "train.log").write_text("step: 1, lr: 0.1, loss: 2\n" * 3, encoding="utf-16")
     (folder / "trainer_state.json").write_text(
