@@ -63,7 +63,7 @@ CASES = (
          synth.run(STEP, steps=900, per_epoch=30, spikes=(synth.Spike(300, 2.0),)), fires=True),
     Case("it jumps at the second milestone and recovers",
          synth.run(MultiStepLR(0.1, (300, 600)), steps=900, spikes=(synth.Spike(600, 1.5, lasts=120),)), fires=True),
-    Case("it jumps by no more than its points scatter, and fifty of them tell",
+    Case("it jumps by twice the scatter of its points, of which there are fifty on each side",
          synth.run(STEP, steps=900, per_epoch=30, loss=synth.Loss(noise=0.5), spikes=(synth.Spike(300, 1.0),)),
          fires=True),
     Case("the loss is calm at all milestones", synth.run(STEP, steps=900, per_epoch=30)),
