@@ -30,10 +30,7 @@ if TYPE_CHECKING:  # for type checkers alone; `_HOME` is what is loaded
     from lrdoctor.engine.evidence import BasePlan as BasePlan
     from lrdoctor.engine.evidence import Sibling as Sibling
     from lrdoctor.engine.jumps import Jump as Jump
-    from lrdoctor.engine.jumps import as_measured as as_measured
-    from lrdoctor.engine.jumps import jump_window as jump_window
-    from lrdoctor.engine.jumps import largest_rise_elsewhere as largest_rise_elsewhere
-    from lrdoctor.engine.jumps import loss_jump as loss_jump
+    from lrdoctor.engine.jumps import loss_jumps as loss_jumps
     from lrdoctor.engine.metrics import better as better
     from lrdoctor.engine.metrics import trend as trend
     from lrdoctor.engine.models import fine_tunes as fine_tunes
@@ -148,7 +145,6 @@ _HOME = {
     "Warmup": "lrdoctor.schedules",
     "WarmupStableDecay": "lrdoctor.schedules",
     "adam_warmup": "lrdoctor.engine.optimizers",
-    "as_measured": "lrdoctor.engine.jumps",
     "audit": "lrdoctor.auditing",
     "better": "lrdoctor.engine.metrics",
     "check": "lrdoctor.checking",
@@ -160,9 +156,7 @@ _HOME = {
     "first_apart": "lrdoctor.engine.apart",
     "guard": "lrdoctor.callbacks.guarding",
     "is_transformer": "lrdoctor.engine.models",
-    "jump_window": "lrdoctor.engine.jumps",
-    "largest_rise_elsewhere": "lrdoctor.engine.jumps",
-    "loss_jump": "lrdoctor.engine.jumps",
+    "loss_jumps": "lrdoctor.engine.jumps",
     "optimizer_kind": "lrdoctor.engine.optimizers",
     "optimizer_of": "lrdoctor.engine.optimizers",
     "planned_lrs": "lrdoctor.engine.config_findings",

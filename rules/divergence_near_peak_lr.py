@@ -73,6 +73,8 @@ MIN_POINTS = 20
 """A shorter loss curve shows no breakdown (chosen by us)."""
 SUDDEN = 0.05
 """It must come about within this share of the log; what rises slowly has another cause (chosen by us)."""
+EARLY = 0.2
+"""Of the rise of a breakdown so much may have come about before it (chosen by us)."""
 EXPLODED, EXPLODES_FROM = 1000.0, 0.1
 """Times the first loss, if that is not next to nothing, as losses of values in reinforcement learning are (by us)."""
 NEARLY_ALL = 0.9
@@ -80,6 +82,8 @@ NEARLY_ALL = 0.9
 LOW, HIGH = 0.5, 0.9
 """Of the learning rate at the breakdown: between two times above HIGH it was below LOW (chosen by us)."""
 SMOOTHED = 5  # points of the running median in which single outliers vanish
+AT_ONCE = 2**16  # points whose windows are in memory together
+SMOOTHED_MOST = 25  # and of a long log's, with a fifth of the noise of a point
 
 WARM = Warmup(CosineAnnealingLR(0.01, T_max=800), 200, 0.01)
 
@@ -169,7 +173,8 @@ def _range_test(fit: Fit, trajectory: Trajectory) -> bool:
 
 def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int | None:
     """Index of the first point after which the loss never comes near its lowest value again; None without one."""
-    smooth = _running_median(values)
+    width = max(SMOOTHED, int(SUDDEN * len(values)))
+    smooth = _running_median(values, min(width | 1, SMOOTHED_MOST))
     finite = np.isfinite(smooth)
     if (exploded := _explodes_at(values)) is not None:
         return exploded
@@ -185,9 +190,7 @@ def _breaks_at(values: Array, rise: float, noise: float, lasting: float) -> int 
     start = int(calm[-1]) + 1 if len(calm) else 0
     if len(values) - start < max(lasting * len(values), SMOOTHED) or start < SMOOTHED:
         return None
-    usual = float(np.median(np.abs(np.diff(smooth[:start]))))  # where the loss is gone it may stand still
-    near = max(0.2 * rise * abs(low[start]), noise * usual)
-    if not finite[start] or (_sudden(smooth, low, start, near) and _above_noise(values, start)):
+    if not finite[start] or (_sudden(values, start, width) and _above_noise(values, start)):
         return start
     return None
 
@@ -203,19 +206,29 @@ def _explodes_at(values: Array) -> int | None:
     return at if 0 < at <= tenth and gone[at:].mean() > NEARLY_ALL else None
 
 
-def _running_median(values: Array) -> Array:
-    """(T,) the median of each point and its neighbours; NaN where most of them are not finite."""
-    padded = np.pad(values, SMOOTHED // 2, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED)
-    ordered = np.sort(np.where(np.isfinite(windows), windows, np.inf), axis=1)[:, SMOOTHED // 2]
-    return np.where(np.isfinite(ordered), ordered, np.nan)
+def _running_median(values: Array, width: int) -> Array:
+    """(T,) the median of each point and its neighbours, `width` in all; NaN where most of them are not finite."""
+    padded = np.pad(values, width // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    middles = []
+    for some in np.array_split(windows, len(windows) // AT_ONCE + 1):
+        ordered = np.sort(np.where(np.isfinite(some), some, np.inf), axis=1)
+        middles.append(ordered[:, width // 2].copy())
+    middle = np.concatenate(middles)
+    return np.where(np.isfinite(middle), middle, np.nan)
 
 
-def _sudden(smooth: Array, low: Array, start: int, near: float) -> bool:
-    """Whether the loss was still as near to its lowest value shortly before."""
-    width = max(SMOOTHED, int(SUDDEN * len(smooth)))
-    before = smooth[max(start - width, 0) : start]
-    return bool(np.nanmin(before) <= low[start] + near)
+def _sudden(values: Array, start: int, width: int) -> bool:
+    """Whether the loss was still calm shortly before: most of the rise comes about between two windows side by side.
+
+    Calm is the lowest of the windows before. Medians of whole windows, for the lowest of many noisy points is too low.
+    """
+    known = np.where(np.isfinite(values), values, np.inf)
+    count = max(start // width, 1)
+    before = np.median(known[max(start - count * width, 0) : start].reshape(count, -1), axis=1)
+    ramp = min(width, len(values) - start) // 2  # the running median leaves the calm half a window early
+    after = float(np.median(known[start + ramp : start + ramp + width]))
+    return bool(before[-1] - before.min() <= EARLY * (after - before.min()))
 
 
 def _above_noise(values: Array, start: int) -> bool:

@@ -2,9 +2,9 @@
 
 ## What it does
 Finds the milestones of a stepwise schedule and compares the median loss right after each with the median right
-before. A jump counts if it stands out of the loss's noise, is at least 5 % of the loss, and is far larger than any
-change of the same kind elsewhere in the run, so the sawtooth of a loss meter that restarts each epoch is not mistaken
-for it.
+before. A jump counts if it is four standard errors of that difference, as this run's own noise and its correlation
+give them, is at least 5 % of the loss, and has no like elsewhere in the run: a place where the loss rises half as far
+in both respects. So the sawtooth of a loss meter that restarts each epoch is not mistaken for it.
 
 ## Why is this bad?
 A lower learning rate makes the loss fall, or leaves it alone. Where it rises, something else changed at that step:
@@ -20,7 +20,7 @@ Not reported: milestones at which the loss falls, spikes elsewhere, sawtooth pat
 resumed.
 
 ## Options
-- `noise`: how many times the loss's own scatter (median absolute deviation) a jump must be.
+- `noise`: how many standard errors of the difference of the two medians a jump must be.
 - `rise`: how large a jump must be, as a fraction of the loss before it.
 - `window`: updates on each side that are compared; at least 1 % of the run.
 
@@ -49,20 +49,13 @@ from lrdoctor import (
     Remedy,
     StepLR,
     Trajectory,
-    as_measured,
-    jump_window,
-    largest_rise_elsewhere,
-    loss_jump,
+    loss_jumps,
     rule,
     synth,
 )
 
 STEP_RATIO = 1.5
 """A milestone changes the learning rate at least by this factor (chosen by us)."""
-FEWEST_POINTS = 12
-"""A shorter loss curve tells nothing (chosen by us)."""
-OUTSTANDING = 2.0
-"""A jump must be this many times the largest rise at any of them (chosen by us)."""
 
 STEP = StepLR(0.1, step_size=10)
 CASES = (
@@ -70,6 +63,9 @@ CASES = (
          synth.run(STEP, steps=900, per_epoch=30, spikes=(synth.Spike(300, 2.0),)), fires=True),
     Case("it jumps at the second milestone and recovers",
          synth.run(MultiStepLR(0.1, (300, 600)), steps=900, spikes=(synth.Spike(600, 1.5, lasts=120),)), fires=True),
+    Case("it jumps by twice the scatter of its points, of which there are fifty on each side",
+         synth.run(STEP, steps=900, per_epoch=30, loss=synth.Loss(noise=0.5), spikes=(synth.Spike(300, 1.0),)),
+         fires=True),
     Case("the loss is calm at all milestones", synth.run(STEP, steps=900, per_epoch=30)),
     Case("a rise of 4 %, just below what is reported",
          synth.run(STEP, steps=900, per_epoch=30, loss=synth.Loss(noise=0.001), spikes=(synth.Spike(300, 0.14),))),
@@ -94,18 +90,11 @@ def loss_spike_at_milestone(
     rise: float = 0.05,
     window: int = 50,
 ) -> Iterator[Finding]:
-    loss = as_measured(loss)
     stepwise = [fit for fit in _fits(identification) if _is_stepwise(fit)]
     marks = [mark for fit in stepwise for mark in _milestones(trajectory, fit)]
-    if not marks or len(loss) < FEWEST_POINTS:
-        return
-    width = jump_window(trajectory, loss, window)
-    usual = largest_rise_elsewhere(trajectory, loss, marks, width)
-    for mark in marks:
-        jump = loss_jump(loss, mark, width)
-        if jump is None or not jump.rise > max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual):
-            continue
-        yield _finding(trajectory, stepwise[-1], jump, usual, width)
+    for jump in loss_jumps(trajectory, loss, marks, window):
+        if jump.stands_out(noise, rise):
+            yield _finding(trajectory, stepwise[-1], jump)
 
 
 def _fits(identification: Identification) -> tuple[Fit, ...]:
@@ -130,7 +119,7 @@ def _milestones(trajectory: Trajectory, fit: Fit) -> list[float]:
     return [float(steps[i + 1]) for i in at if not any(steps[i] <= start <= steps[i + 1] + 1 for start in resumed)]
 
 
-def _finding(trajectory: Trajectory, fit: Fit, jump: Jump, usual: float, width: float) -> Finding:
+def _finding(trajectory: Trajectory, fit: Fit, jump: Jump) -> Finding:
     group = trajectory.lead
     assert group is not None
     at = int(np.searchsorted(group.steps, jump.step))
@@ -140,27 +129,23 @@ def _finding(trajectory: Trajectory, fit: Fit, jump: Jump, usual: float, width: 
     return Finding(
         measured=(
             f"At {unit} {jump.step:.0f}, where the learning rate goes from {old:.3g} to {new:.3g}, the loss goes from "
-            f"{jump.before:.4g} to {jump.after:.4g} (medians over {width:.0f} {unit}s; scatter {jump.scatter:.2g})."
+            f"{jump.before:.4g} to {jump.after:.4g} (medians over {jump.width:.0f} {unit}s; standard error "
+            f"{jump.error:.2g})."
         ),
-        expected=(
-            f"A lower learning rate lowers the loss or leaves it; elsewhere it rises by {max(usual, 0.0):.2g} at most."
-        ),
+        expected=f"A lower learning rate lowers the loss or leaves it. {jump.beside(unit)}",
         consequence=(
             f"Something besides the learning rate changed there. "
-            f"The loss {'recovers' if jump.recovers else 'stays up'} within {2 * width:.0f} {unit}s."
+            f"The loss {'recovers' if jump.recovers else 'stays up'} within {2 * jump.width:.0f} {unit}s."
         ),
         first_step=jump.step,
-        last_step=min(jump.step + 2 * width, float(max(trajectory.steps - 1, 0))),
+        last_step=min(jump.step + 2 * jump.width, float(max(trajectory.steps - 1, 0))),
         evidence={
             "milestone_step": jump.step,
             "lr_before": old,
             "lr_after": new,
             "lr_ratio": new / old,
             "gamma": gamma,
-            "loss_before": jump.before,
-            "loss_after": jump.after,
-            "loss_scatter": jump.scatter,
-            "largest_rise_elsewhere": usual,
+            **jump.evidence(),
             "recovers": jump.recovers,
         },
         remedy=_remedy(trajectory, fit),

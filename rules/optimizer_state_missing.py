@@ -19,7 +19,7 @@ Not reported: plain SGD, which has no state; final and exported weights; optimiz
 tells; and counts that a second optimizer or another unit of steps explains.
 
 ## Options
-- `noise`: how many times the loss's own scatter (median absolute deviation) a jump must be.
+- `noise`: how many standard errors of the difference of the two medians a jump must be.
 - `rise`: how large a jump must be, as a fraction of the loss before it.
 - `window`: updates on each side that are compared; at least 1 % of the run.
 
@@ -49,9 +49,7 @@ from lrdoctor import (
     Schedule,
     Sequence,
     Trajectory,
-    jump_window,
-    largest_rise_elsewhere,
-    loss_jump,
+    loss_jumps,
     optimizer_kind,
     optimizer_of,
     rule,
@@ -64,11 +62,8 @@ MIN_COUNT = 5
 """Counters smaller than this agree by accident (chosen by us)."""
 EMPTY_FROM = 10
 """From this many updates on an optimizer of the Adam family has state (chosen by us)."""
-OUTSTANDING = 2.0
-"""A jump must be this many times the largest rise elsewhere (chosen by us)."""
 GOES_ON = 0.05
 """A learning rate that changes by less than this fraction of the peak at a resume went on (chosen by us)."""
-MIN_LOSSES = 12
 
 COSINE = CosineAnnealingLR(1e-3, T_max=600)
 LOSES = (synth.Saved(240), synth.Saved(600, lost=240))
@@ -131,8 +126,8 @@ def optimizer_state_missing(
     if lost is not None:
         yield _finding_of_counts(lost, trajectory, jumps)
     elif jumps:
-        for jump, usual in jumps:
-            yield _finding_of_jump(jump, usual, run, trajectory, saved)
+        for jump in jumps:
+            yield _finding_of_jump(jump, run, trajectory, saved)
     else:
         yield from _empty_states(trajectory, saved)
 
@@ -197,21 +192,15 @@ def _empty_states(trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> Iter
 # --- in the loss ------------------------------------------------------------------------------------------------------
 
 
-def _jumps_at_resumes(
-    run: Run, trajectory: Trajectory, noise: float, rise: float, window: int
-) -> Iterator[tuple[Jump, float]]:
-    """Jumps of the loss at resumes through which the learning rate went on, with the largest rise elsewhere."""
+def _jumps_at_resumes(run: Run, trajectory: Trajectory, noise: float, rise: float, window: int) -> Iterator[Jump]:
+    """Jumps of the loss at resumes through which the learning rate went on."""
     loss = trajectory.loss
     starts = [part.first_step for part in trajectory.segments if part.resumed]
-    if loss is None or len(loss) < MIN_LOSSES or not starts or optimizer_kind(optimizer_of(run)) != "adam":
+    if loss is None or not starts or optimizer_kind(optimizer_of(run)) != "adam":
         return
-    width = jump_window(trajectory, loss, window)
-    usual = largest_rise_elsewhere(trajectory, loss, starts, width)
-    for start in starts:
-        jump = loss_jump(loss, start, width)
-        least = 0.0 if jump is None else max(noise * jump.doubt, rise * abs(jump.before), OUTSTANDING * usual)
-        if jump is not None and jump.rise > least and jump.recovers and _goes_on(trajectory, start):
-            yield jump, usual
+    for jump in loss_jumps(trajectory, loss, starts, window):
+        if jump.stands_out(noise, rise) and jump.recovers and _goes_on(trajectory, jump.step):
+            yield jump
 
 
 def _goes_on(trajectory: Trajectory, start: float) -> bool:
@@ -228,8 +217,8 @@ def _goes_on(trajectory: Trajectory, start: float) -> bool:
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def _finding_of_counts(lost: Lost, trajectory: Trajectory, jumps: list[tuple[Jump, float]]) -> Finding:
-    jump = next((jump for jump, _ in jumps if abs(jump.step - lost.at) <= 1.0), None)
+def _finding_of_counts(lost: Lost, trajectory: Trajectory, jumps: list[Jump]) -> Finding:
+    jump = next((jump for jump in jumps if abs(jump.step - lost.at) <= 1.0), None)
     seen = f" The loss went from {jump.before:.4g} to {jump.after:.4g} there." if jump is not None else ""
     return Finding(
         measured=f"{lost.checkpoint.path}: the optimizer counts {lost.count:.0f} updates at step {lost.due:.0f}.",
@@ -250,9 +239,7 @@ def _finding_of_counts(lost: Lost, trajectory: Trajectory, jumps: list[tuple[Jum
     )
 
 
-def _finding_of_jump(
-    jump: Jump, usual: float, run: Run, trajectory: Trajectory, saved: tuple[Checkpoint, ...]
-) -> Finding:
+def _finding_of_jump(jump: Jump, run: Run, trajectory: Trajectory, saved: tuple[Checkpoint, ...]) -> Finding:
     source = next((point for point in saved if point.global_step and abs(point.global_step - jump.step) <= 1), None)
     bare = source is not None and source.optimizer is None
     told = f"The checkpoint {source.path} holds no optimizer. " if bare and source is not None else ""
@@ -260,18 +247,15 @@ def _finding_of_jump(
     return Finding(
         measured=(
             f"At the resume at {unit} {jump.step:.0f} the loss goes from {jump.before:.4g} to {jump.after:.4g} "
-            f"(scatter {jump.scatter:.2g}) and recovers, while the learning rate goes on."
+            f"(standard error {jump.error:.2g}) and recovers, while the learning rate goes on."
         ),
-        expected=f"It would go on from {jump.before:.4g}; elsewhere it rises by {max(usual, 0.0):.2g} at most.",
+        expected=f"It would go on from {jump.before:.4g}. {jump.beside(unit)}",
         consequence=f"{told}So do the first steps of {optimizer_of(run)} without its state.",
         first_step=jump.step,
         last_step=float(max(trajectory.steps - 1, 0)),
         evidence={
             "resumed_at": jump.step,
-            "loss_before": jump.before,
-            "loss_after": jump.after,
-            "loss_scatter": jump.scatter,
-            "largest_rise_elsewhere": usual,
+            **jump.evidence(),
             "optimizer_in_checkpoint": None if source is None else not bare,
         },
         remedy=_remedy(),

@@ -29,7 +29,7 @@ unless a checkpoint shows that they are), triangular cycles (CyclicLR), and sche
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ from lrdoctor import (
     Checkpoint,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
+    ExponentialLR,
     Finding,
     Identification,
     LinearLR,
@@ -75,6 +76,11 @@ def _again(part: Schedule, epochs: int = E, **settings: object) -> synth.RunSpec
 
 CASES = (
     Case("a cosine of 240 updates that never gets beyond 30", _again(CosineAnnealingLR(0.1, T_max=N * E)), fires=True),
+    Case("an exponential decay of which each epoch logs other updates",
+         _again(ExponentialLR(0.1, 0.93), log_every=7), fires=True),
+    Case("and of which each logs the same five", _again(ExponentialLR(0.1, 0.93), log_every=6), fires=True),
+    Case("an exponential decay that goes on", synth.run(ExponentialLR(0.1, 0.99), steps=N * E, steps_per_epoch=N,
+                                                        log_every=7)),
     Case("seen in the checkpoints alone",
          _again(CosineAnnealingLR(0.1, T_max=N * E), log_lr=False, checkpoints=(75, 135, 225), optimizer="Adam"),
          fires=True, cured=synth.run(CosineAnnealingLR(0.1, T_max=N * E), steps=N * E, steps_per_epoch=N, log_lr=False,
@@ -156,23 +162,54 @@ def _common_epoch(trajectory: Trajectory, length: float, tolerance: float) -> Ep
         return None
     number, phase = np.floor_divide(group.steps, length), np.mod(group.steps, length)
     counts = np.bincount(number.astype(np.int64))
-    fullest = int(np.argmax(counts))
-    mine = number == fullest
-    if counts[fullest] < MIN_POINTS or not group.lr[mine].max() > 0:
+    mine = number == int(np.argmax(counts))
+    if np.max(counts) < MIN_POINTS or not group.lr[mine].max() > 0:
         return None
-    shape = Epoch(phase[mine], group.lr[mine], length, int(np.count_nonzero(counts >= MIN_POINTS)))
+    complete = int(np.count_nonzero(counts >= MIN_POINTS))
+    rounding = trajectory.lr_quantum + trajectory.lr_resolution * float(group.lr.max())
+    one = Epoch(phase[mine], group.lr[mine], length, complete)
+    if _agree(one, phase, group.lr, tolerance, rounding):
+        return one
+    odd = np.mod(number, 2.0) == 1.0
+    if complete < 2 or not all(
+        _agree(_overlaid(phase[half], group.lr[half], one), phase[~half], group.lr[~half], tolerance, rounding)
+        for half in (odd, ~odd)
+    ):
+        return None
+    return _overlaid(phase, group.lr, one)
+
+
+def _agree(shape: Epoch, phase: Array, lr: Array, tolerance: float, rounding: float) -> bool:
+    """Whether these points lie on the shape, where it reaches."""
     inside = (phase >= shape.phase[0]) & (phase <= shape.phase[-1])
-    off = np.abs(group.lr - np.interp(phase, shape.phase, shape.lr))
-    allowed = tolerance * float(np.ptp(shape.lr)) + trajectory.lr_quantum + trajectory.lr_resolution * shape.lr.max()
-    return shape if np.mean(off[inside] <= allowed) >= AGREE else None
+    off = np.abs(lr - np.interp(phase, shape.phase, shape.lr))[inside]
+    return bool(len(off) and np.mean(off <= tolerance * float(np.ptp(shape.lr)) + rounding) >= AGREE)
+
+
+def _overlaid(phase: Array, lr: Array, one: Epoch) -> Epoch:
+    """Epochs laid over one another: a log of every fifth update meets other updates in each, and the gaps close."""
+    order = np.lexsort((lr, phase))
+    phases, start, count = np.unique(phase[order], return_index=True, return_counts=True)
+    return replace(one, phase=phases, lr=lr[order][start + count // 2])
 
 
 def _jumps(epoch: Epoch) -> bool:
-    """Whether the learning rate leaps from the end of an epoch to the beginning of the next, and not within."""
-    changes = np.abs(np.diff(epoch.lr))
+    """Whether the learning rate leaps from the end of an epoch to the beginning of the next, and not within.
+
+    Where it goes one way all through an epoch, it can only leap back; few points make each of its changes large.
+    """
+    ways, changes = np.sign(np.diff(epoch.lr)), np.abs(np.diff(epoch.lr))
+    leaps = _leaps(changes)
+    if ways[0] and np.all(ways == ways[0]) and not leaps.any():
+        return True
     beside = float(max(changes[0], changes[-1]))
-    leaps = changes[1:-1] > JUMP * np.maximum(changes[:-2], changes[2:])
     return abs(epoch.jump) > JUMP * beside and not np.any(changes[1:-1][leaps] > abs(epoch.jump) / 2.0)
+
+
+def _leaps(changes: Array) -> npt.NDArray[np.bool_]:
+    """(n - 2,) which of the changes is much larger than those beside it."""
+    leaps: npt.NDArray[np.bool_] = changes[1:-1] > JUMP * np.maximum(changes[:-2], changes[2:])
+    return leaps
 
 
 def _counted_within_epochs(saved: tuple[Checkpoint, ...], length: float) -> tuple[float, float] | None:

@@ -411,7 +411,7 @@ def above_range_test(s: Setting, faulty: bool) -> None:
     sweep.train(updates)
     losses = np.nan_to_num(np.asarray(sweep.losses), nan=1e9, posinf=1e9)
     smooth = np.convolve(np.minimum(losses, 1e3), np.full(15, 1 / 15), "valid")
-    broken = int(np.flatnonzero(smooth > 2.0 * smooth[0])[0]) + 7
+    broken = int(np.flatnonzero(smooth <= 2.0 * smooth[0])[-1]) + 8  # for good: a bump of the noise is no breakdown
     breaks = 1e-4 * 1e5 ** (broken / (updates - 1))
     run = s.training(optimizer="SGD", lr=float(f"{breaks * (1.5 if faulty else 0.1):.1g}"))
     run.schedule(cosine(s.total))

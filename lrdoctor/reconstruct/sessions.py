@@ -12,6 +12,7 @@ from lrdoctor.reconstruct.logged import Logged
 _WIDE = 1.5  # intervals: a gap this wide has room for a point that was written late
 _HOLE = 10.0  # intervals: a forward jump this wide inside an even log is a missing session
 _UNORDERED = 0.2  # share of backward steps above which the log is not in the order of training at all
+_FEWEST, _RARELY = 20, 2  # logged points, and how many steps among them were logged twice where sessions met
 _NEAR_START = 2.0  # intervals from step 0 within which a session counts as started from scratch
 _NEAR_START_SHARE = 0.01  # or this share of the longest logged step
 _LAST_LOSSES = 5  # points whose median is the loss a session ended with
@@ -45,7 +46,7 @@ class Sessions:
 
 
 def find_sessions(clock: Logged, loss: Logged | None = None) -> Sessions:
-    """Sessions begin with a new file, a new writing process, a step back, or after a hole in an even log.
+    """Sessions begin with a new file, a new writing process, a step back or twice trained, or after a hole in the log.
 
     `loss` is the training loss: a counter that starts over while the loss goes on where it was is no new attempt.
     """
@@ -56,6 +57,7 @@ def find_sessions(clock: Logged, loss: Logged | None = None) -> Sessions:
         begins[1:] = (np.diff(clock.file) != 0) | (np.diff(clock.writer) != 0)
         begins[_backward_starts(steps, begins)] = True
         begins[_after_holes(steps, begins)] = True
+        begins[_trained_twice(clock, loss, begins)] = True
     starts = np.flatnonzero(begins)
     of_point = np.cumsum(begins) - 1
     first_step = np.minimum.reduceat(steps, starts) if len(starts) else steps[:0]
@@ -108,6 +110,20 @@ def _after_holes(steps: FloatArray, begins: np.ndarray) -> IntArray:
     wide = np.flatnonzero((gaps > _HOLE * interval) & ~begins[1:])
     inner = wide[(wide > 0) & (wide < len(gaps) - 1)]
     return inner[even[inner - 1] & even[inner + 1]] + 1
+
+
+def _trained_twice(clock: Logged, loss: Logged | None, begins: np.ndarray) -> IntArray:
+    """The rare step that has two learning rates and two losses: a sparse log met one step of those trained again.
+
+    A logger that writes a step twice by habit does so all along, and rarely with two losses.
+    """
+    again = np.flatnonzero((np.diff(clock.steps) == 0) & ~begins[1:]) + 1
+    if loss is None or loss.tag == clock.tag or len(clock) < _FEWEST or len(again) > _RARELY:
+        return again[:0]
+    two_rates = clock.values[again] != clock.values[again - 1]
+    two_losses = [len(np.unique(loss.values[loss.steps == step])) == 2 for step in clock.steps[again]]
+    found: IntArray = again[two_rates & np.array(two_losses, dtype=bool)]
+    return found
 
 
 def _goes_on(clock: Logged, starts: IntArray, loss: Logged | None) -> np.ndarray:

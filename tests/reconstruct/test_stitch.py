@@ -125,6 +125,22 @@ def test_of_several_values_at_one_step_the_last_written_is_kept(series, run):
     assert (len(trajectory.segments), trajectory.lr_points) == (1, 99)
 
 
+@pytest.mark.parametrize(
+    ("new_lr", "new_loss", "resumed"),
+    [(0.05, 1.5, [False, True]), (None, 1.5, [False]), (0.05, None, [False])],
+    ids=["both", "the loss alone", "the learning rate alone"],
+)
+def test_a_step_with_two_learning_rates_and_two_losses_was_trained_twice(series, run, new_lr, new_loss, resumed):
+    steps = np.concatenate([np.arange(0, 105, 5), np.arange(100, 205, 5)]).astype(float)
+    lr, loss = lr_at(steps), 2.0 - steps / 400.0
+    lr[21:] = lr[21:] if new_lr is None else new_lr
+    loss[21:] = loss[21:] if new_loss is None else new_loss
+    trajectory = reconstruct(run(series("lr", lr, step=steps), series("train/loss", loss, step=steps)))
+    assert [segment.resumed for segment in trajectory.segments] == resumed
+    assert len(trajectory.lead.steps) == 41
+    assert trajectory.lead.lr[20] == lr[21]
+
+
 def test_a_point_written_late_is_no_restart(series, run):
     steps = np.array([0, 1, 2, 3, 4, 6, 5, 7, 8, 9, 10], dtype=float)
     trajectory = reconstruct(run(series("lr", lr_at(steps), step=steps)))
