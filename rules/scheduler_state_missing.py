@@ -77,6 +77,8 @@ MAX_GAP = 256
 SCRATCH = 0.5
 """A loss that goes back this far towards its start says the model itself started over (chosen by us)."""
 LOSS_POINTS = 10
+MEDIAN_ERROR = 0.6
+"""Standard error of a median of so many normal points, in median absolute deviations: 1.48 x 1.25 / sqrt(10)."""
 MAX_DROPS = 50
 """A learning rate that changes more often is no schedule of milestones."""
 MIN_COUNT = 5
@@ -376,7 +378,7 @@ def _step_of(checkpoint: Checkpoint, trajectory: Trajectory) -> float | None:
 
 
 def _from_scratch(trajectory: Trajectory, step: float) -> bool | None:
-    """Whether the loss went back to where training began; None where no loss tells."""
+    """Whether the loss went back to where training began; None where no loss tells, or its noise is too large to."""
     loss = trajectory.loss
     if loss is None:
         return None
@@ -384,10 +386,11 @@ def _from_scratch(trajectory: Trajectory, step: float) -> bool | None:
     if len(before) < LOSS_POINTS or len(after) < LOSS_POINTS:
         return None
     start, low, now = (float(np.median(part)) for part in (loss.values[:LOSS_POINTS], before, after))
-    noise = float(np.median(np.abs(before - low)))
+    noise, since = (float(np.median(np.abs(part - middle))) for part, middle in ((before, low), (after, now)))
     if not np.isfinite(start - low) or start - low <= 4.0 * noise:
         return None
-    return now - low > SCRATCH * (start - low)
+    above = now - low - SCRATCH * (start - low)
+    return above > 0 if abs(above) > MEDIAN_ERROR * max(noise, since) else None
 
 
 def _restart_finding(

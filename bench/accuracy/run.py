@@ -1,6 +1,6 @@
 """How often lrdoctor is right: schedules recognised, faults named, healthy runs blamed. The labels are known by making.
 
-    python bench/accuracy/run.py [--trajectories 2000] [--draws 9] [--seed 20262] [--jobs 2] [--write docs/accuracy.md]
+    python bench/accuracy/run.py [--trajectories 2000] [--draws 20] [--seed 27182] [--jobs 2] [--write docs/accuracy.md]
 
 Trajectories are executed by the schedulers of torch, Transformers, timm and mmengine and logged in one of five forms,
 at one of four cadences. Runs are small real trainings with a fault planted, each with a healthy twin of one draw.
@@ -32,8 +32,8 @@ script; the schedulers are torch's, Transformers', timm's and mmengine's own. An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trajectories", type=int, default=2000)
-    parser.add_argument("--draws", type=int, default=9, help="of each fault and of its healthy twin")
-    parser.add_argument("--seed", type=int, default=20262)
+    parser.add_argument("--draws", type=int, default=20, help="of each fault and of its healthy twin")
+    parser.add_argument("--seed", type=int, default=27182)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()

@@ -136,7 +136,9 @@ def _first_error(trajectory: Trajectory) -> float:
     curve = trajectory.loss
     if curve is None or len(curve) < 2:
         return 0.0
-    error = median_error(np.diff(curve.values[: 4 * FIRST_LOSSES]), 2.0 * FIRST_LOSSES)  # a step scatters twice as much
+    first = curve.values[: 4 * FIRST_LOSSES]
+    steps = np.diff(first[np.isfinite(first)])
+    error = median_error(steps, 2.0 * FIRST_LOSSES) if len(steps) else 0.0  # a step scatters twice as much
     return error if np.isfinite(error) else 0.0
 
 

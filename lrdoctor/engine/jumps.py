@@ -93,7 +93,7 @@ class Jump:
 
 def as_measured(loss: LossCurve) -> LossCurve:
     """A value that stands unchanged over many steps was measured once: the mean of an epoch, logged at every update."""
-    new = np.concatenate([[True], np.diff(loss.values) != 0.0])
+    new = np.concatenate([[True], loss.values[1:] != loss.values[:-1]])
     return replace(loss, steps=loss.steps[new], values=loss.values[new], segment=loss.segment[new])
 
 

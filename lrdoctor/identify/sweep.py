@@ -91,6 +91,9 @@ def turns_up(trajectory: Trajectory) -> bool:
     values = curve.values
     if not np.isfinite(values[-1]):
         return bool(np.isfinite(values[: len(values) // 2]).all())
+    values = values[np.isfinite(values)]
+    if len(values) < _FEWEST:
+        return False
     width = max(3, len(values) // 20)
     smooth = np.convolve(values, np.full(width, 1.0 / width), "valid")
     bottom = int(np.argmin(smooth))

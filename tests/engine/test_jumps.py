@@ -120,3 +120,10 @@ def test_what_a_jump_says_of_the_place_most_like_it():
     assert jump.beside("step") == "Most like it is step 40, where it rises by 0.1."
     assert jump.evidence()["rise_elsewhere"] == pytest.approx(0.1)
     assert Jump(400.0, 1.0, 3.0, 1.5, 0.1, 50.0).beside("step") == "Nowhere else does it rise."
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loss_that_leaves_the_numbers_is_looked_at_in_silence():
+    values = falling(np.random.default_rng(0))
+    values[600:] = np.inf
+    assert reported(values, 400.0, 620.0) == []
