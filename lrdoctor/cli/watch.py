@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -103,8 +104,9 @@ def command(
     keeper = None if report is None else Keeper(report, pages_of(watch.rules), complain=_complain)
     notifier = Notifier(channels, _complain)
     outlet, ends = _outlet(format_, quiet), _ends(once, until_idle)
-    with _interruptible(), suppress(KeyboardInterrupt), outlet:
-        _go_on(watch, outlet, keeper, notifier, FAIL_ON.index(notify_from), interval, ends)
+    with _interruptible() as asked, suppress(KeyboardInterrupt), outlet:
+        least = FAIL_ON.index(notify_from)
+        _go_on(watch, outlet, keeper, notifier, least, interval, lambda watch: asked.is_set() or ends(watch))
     result = watch.audit()
     index = keeper.finish(result) if keeper is not None else None
     notifier.close(_LAST_WORDS)
@@ -170,14 +172,17 @@ def _outlet(format_: str, quiet: bool) -> Outlet:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """A request to end (SIGTERM) ends the watch as Ctrl-C does."""
+def _interruptible() -> Iterator[Event]:
+    """Ctrl-C and a request to end (SIGTERM) set the event and raise KeyboardInterrupt, which an import may swallow."""
+    asked = Event()
 
     def stop(*_: object) -> None:
+        asked.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from lrdoctor.cli.main import cli
 from lrdoctor.errors import LrdoctorError
 from lrdoctor.schedules import CosineAnnealingLR, OneCycleLR, Stepped
+from lrdoctor.watching.watch import Watch
 
 EPOCHS, PER_EPOCH = 30, 40
 TRAINING = f"""
@@ -122,6 +123,25 @@ def test_ctrl_c_ends_with_a_summary_and_the_status_of_an_audit(faulty: Path) -> 
     assert watching.returncode == 1
     assert "1 run: 1 faulty" in told
     assert complaints == ""
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_end_that_is_swallowed_on_its_way_still_ends_the_watch(
+    asked: signal.Signals, faulty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, before = Watch.poll, signal.getsignal(asked)
+
+    def swallows(watch: Watch) -> Any:
+        events = poll(watch)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(asked)
+        return events
+
+    monkeypatch.setattr(Watch, "poll", swallows)
+    done = run(str(faulty), "--interval", "0.1", "--fail-on", "warning")
+    assert done.exit_code == 1
+    assert "1 run: 1 faulty" in done.stdout
+    assert signal.getsignal(asked) is before
 
 
 def test_once_looks_once(faulty: Path) -> None:
