@@ -14,7 +14,7 @@ from typing import Protocol
 
 from lrdoctor.errors import ReadError
 from lrdoctor.limits import limits, raised_by
-from lrdoctor.readers.lazy_dict import LazyDict
+from lrdoctor.readers.lazy_dict import Later, LazyDict
 from lrdoctor.readers.pickle_later import States, Tensors
 from lrdoctor.readers.pickle_opcodes import HANDLERS, SCALARS, SEVERAL, set_items, set_pairs
 from lrdoctor.readers.pickle_runs import Run, Runs
@@ -232,10 +232,9 @@ class _Machine(Stack):
         """Whether the run and the tensor behind it, which ends there, end their dict: it is told what it will hold."""
         nested = len(run.opening) > 0
         depth = 2 if nested else 1
-        around = self.under[-depth] if len(self.under) >= depth else []
-        target = around[-1] if around else None
+        target = self._lazy_dict_below(depth)
         name = self.stack[-1] if self.stack else None
-        if not isinstance(target, LazyDict) or not isinstance(name, str) or (run.got and not nested):
+        if target is None or not isinstance(name, str) or (run.got and not nested):
             return False
         if not self.data.startswith(b"u" * depth, end):
             return False
@@ -245,26 +244,34 @@ class _Machine(Stack):
             set_items(self)
         else:
             self.stack.pop()
-        pairs: dict[object, object] = {}
-        set_pairs(pairs, self.marked())
-        target.append(pairs, States(run) if nested else Tensors(name, run))
+        self._promise(target, States(run) if nested else Tensors(name, run))
         return True
 
     def _versions_left_for_later(self, start: int) -> bool:
         """Whether dicts of one number each end the dict that they stand in: it is told what it will hold."""
-        around = self.under[-1] if self.under else []
-        target = around[-1] if around else None
-        found = versions_at(self.data, start, self.memo) if isinstance(target, LazyDict) else None
+        target = self._lazy_dict_below(1)
+        found = versions_at(self.data, start, self.memo) if target is not None else None
         self.looked = start + _LOOKED_AT if found is None else found.stop
-        if found is None or not self.data.startswith(b"u", found.stop) or not self.runs.claim(found, self.memo):
+        if target is None or found is None or not self.data.startswith(b"u", found.stop):
             return False
-        assert isinstance(target, LazyDict)
+        if not self.runs.claim(found, self.memo):
+            return False
         self._count(len(found))
         self.pos = found.stop + 1
+        self._promise(target, found)
+        return True
+
+    def _lazy_dict_below(self, marks: int) -> LazyDict | None:
+        """The dict that lies under so many marks, if it is one that can be filled later."""
+        around = self.under[-marks] if len(self.under) >= marks else []
+        target = around[-1] if around else None
+        return target if isinstance(target, LazyDict) else None
+
+    def _promise(self, target: LazyDict, later: Later) -> None:
+        """End the dict: it has what was pushed since the mark, and what is left for later."""
         pairs: dict[object, object] = {}
         set_pairs(pairs, self.marked())
-        target.append(pairs, found)
-        return True
+        target.append(pairs, later)
 
     def _take(self, run: Run) -> None:
         """What the instructions of these rows do to the stack. The memo is filled when it is asked."""

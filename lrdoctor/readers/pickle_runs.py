@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from itertools import pairwise, repeat
 
@@ -126,7 +126,7 @@ class Run:
         yield index, self.tensor(row)
         if self.rows.opens[place]:
             index += 1
-            yield index, self.dicts[bisect_left(self.opening.tolist(), row)]
+            yield index, self.dicts[int(np.searchsorted(self.opening, row))]
         if self.rows.named[place]:
             yield index + 1, self.name(row)
 

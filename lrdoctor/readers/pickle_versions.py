@@ -39,8 +39,10 @@ class Versions:
         return len(self._names)
 
     def keys(self) -> list[str]:
-        bounds = zip(self._names.tolist(), self._tails.tolist(), strict=True)
-        return [self._data[start:stop].decode("utf-8", "surrogateescape") for start, stop in bounds]
+        return list(map(self._name, self._names.tolist(), self._tails.tolist()))
+
+    def _name(self, start: int, stop: int) -> str:
+        return self._data[start:stop].decode("utf-8", "surrogateescape")
 
     def may_have(self, name: object) -> bool:
         return isinstance(name, str)
@@ -58,7 +60,7 @@ class Versions:
     def put_at(self, index: int) -> object:
         """What an entry has put at `index` of the memo: its name or its dict."""
         row, is_dict = divmod(index - self.indices.start, 2)
-        return self.dicts[row] if is_dict else self.keys()[row]
+        return self.dicts[row] if is_dict else self._name(int(self._names[row]), int(self._tails[row]))
 
 
 def versions_at(data: bytes, start: int, memo: Mapping[int, object]) -> Versions | None:
